@@ -1,0 +1,37 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Encoders: how values become codes. A scheme says what bytes mean, so an encoder is a policy of
+// the call, and every encoder's output is read by the same decoders.
+#pragma once
+
+#include "qfmt/codec/block_codec.hpp"
+
+namespace qfmt::inline v0 {
+
+/// The scale is the block's absmax; each value takes the nearest code. The default.
+///
+/// Numerics: bitsandbytes' CUDA decision points and tie rules to the bit, with the IEEE reciprocal
+/// in place of the GPU's approximate one; the same bits on host and device.
+struct Nearest {
+  /// The scale of a block of n values; NaN if one of them is NaN or infinite.
+  template <FormatSpec F, Element T>
+  QFMT_HD static constexpr float scale(T const* values, int64_t n) {
+    return block_absmax(values, n);
+  }
+
+  /// The block's codes under the scale that `scale` chose.
+  template <FormatSpec F, Element T>
+  QFMT_HD static constexpr void encode(T const* values, int64_t n, float scale, uint8_t* codes) {
+    encode_block<F>(values, n, scale, codes);
+  }
+};
+
+/// What host::quantize asks of an encoder.
+template <class E, class F, class T>
+concept EncoderFor = requires(T const* values, int64_t n, float s, uint8_t* codes) {
+  { E::template scale<F>(values, n) } -> stl::same_as<float>;
+  E::template encode<F>(values, n, s, codes);
+};
+
+}  // namespace qfmt::inline v0

@@ -1,0 +1,46 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What must hold of a view before anything reads or writes through it.
+#pragma once
+
+#include "qfmt/layout/quantized_matrix.hpp"
+#include "qfmt/status.hpp"
+
+namespace qfmt::inline v0 {
+
+template <class T>
+QFMT_HD constexpr Errc check_pointer(T const* p) {
+  if (p == nullptr) return Errc::null_pointer;
+  if (!__builtin_is_constant_evaluated() && reinterpret_cast<uintptr_t>(p) % alignof(T) != 0)
+    return Errc::misaligned;
+  return Errc::ok;
+}
+
+/// ok, or what is wrong with a view: null_pointer, misaligned (codes may have any alignment, floats
+/// must have theirs), size_mismatch (a negative size, nested scales of another count),
+/// unsupported_shape (rows that do not divide the size). An empty view is ok whatever it points at.
+template <SchemeSpec S>
+QFMT_HD constexpr Errc check(QuantizedSpan<S> const& view) {
+  if (view.size < 0) return Errc::size_mismatch;
+  if (view.size == 0) return Errc::ok;
+  if (view.codes == nullptr) return Errc::null_pointer;
+
+  if constexpr (S::is_nested) {
+    if (view.scales.absmax.size != block_count<S>(view.size)) return Errc::size_mismatch;
+    if (Errc const e = check_pointer(view.scales.offset); e != Errc::ok) return e;
+    return check(view.scales.absmax);
+  } else {
+    if constexpr (S::is_row_wise) {
+      int64_t const row = view.scales.row_length;
+      if (row <= 0 || view.size % row != 0) return Errc::unsupported_shape;
+    }
+    if constexpr (StoresLevels<typename S::format>) {
+      if (view.scales.levels != nullptr)
+        if (Errc const e = check_pointer(view.scales.levels); e != Errc::ok) return e;
+    }
+    return check_pointer(view.scales.absmax);
+  }
+}
+
+}  // namespace qfmt::inline v0

@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The words a scheme is written in. Each policy sits on one axis; a scheme names an axis at most
+// once. A new axis value is a struct with `policy_axis`; nothing here has to change for it.
+#pragma once
+
+#include "qfmt/format/concepts.hpp"
+
+namespace qfmt::inline v0 {
+
+namespace axis {
+struct format;       ///< what one code means
+struct granularity;  ///< how many values share a scale
+struct scale;        ///< how the scales themselves are kept
+}  // namespace axis
+
+/// What a code means: Format<NF4>, or a format of your own.
+template <FormatSpec F>
+struct Format {
+  using policy_axis = axis::format;
+  using type = F;
+  static_assert(detail::levels_are_finite<F>(),
+                "qfmt::Format<F>: every level of F::codebook must be finite");
+};
+
+/// One scale for each run of N values of the flat, row-major tensor; the last run may be short.
+template <int N>
+struct BlockSize {
+  static_assert(N >= 16 && N <= 4096 && (N & (N - 1)) == 0,
+                "qfmt::BlockSize<N>: N must be a power of two from 16 to 4096");
+  using policy_axis = axis::granularity;
+  static constexpr int value = N;
+};
+
+/// One scale for each row, as LLM.int8() weights have it.
+struct RowWise {
+  using policy_axis = axis::granularity;
+};
+
+/// true: scales are kept as 8-bit codes themselves: Dynamic8 of (absmax - offset) in blocks of 256.
+template <bool On>
+struct DoubleQuant {
+  using policy_axis = axis::scale;
+  static constexpr bool value = On;
+};
+
+template <class P>
+concept Policy = requires {
+  typename P::policy_axis;
+};
+
+}  // namespace qfmt::inline v0

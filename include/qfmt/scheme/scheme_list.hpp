@@ -1,0 +1,42 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a scheme known at run time to one known at compile time, over the list the engine writes:
+// nothing is instantiated that it does not serve.
+#pragma once
+
+#include "qfmt/scheme/scheme.hpp"
+#include "qfmt/status.hpp"
+
+#include <string_view>
+
+namespace qfmt::inline v0 {
+
+/// The schemes a program is built for.
+template <SchemeSpec... Ss>
+struct SchemeList {};
+
+/// A scheme as a checkpoint's metadata states it.
+struct SchemeDesc {
+  std::string_view format;    ///< the format's `name`
+  int block_size = 64;        ///< values per scale; 0 where a row shares one
+  bool row_wise = false;      ///< one scale per row
+  bool double_quant = false;  ///< scales are quantized themselves
+
+  friend constexpr bool operator==(SchemeDesc const&, SchemeDesc const&) = default;
+};
+
+/// What a scheme's metadata says.
+template <SchemeSpec S>
+inline constexpr SchemeDesc desc_of{S::format::name, S::block_size, S::is_row_wise, S::is_nested};
+
+/// Calls fn.template operator()<S>() for the scheme that `desc` describes and returns its Status;
+/// Errc::unsupported_scheme where the list does not hold it.
+template <SchemeSpec... Ss, class Fn>
+Status dispatch(SchemeList<Ss...>, SchemeDesc desc, Fn&& fn) {
+  Status result{Errc::unsupported_scheme};
+  (void)((desc == desc_of<Ss> && (result = fn.template operator()<Ss>(), true)) || ...);
+  return result;
+}
+
+}  // namespace qfmt::inline v0

@@ -1,0 +1,54 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// How every call of the library reports: a value, never an exception, a print or an abort.
+#pragma once
+
+#include "qfmt/config.hpp"
+
+namespace qfmt::inline v0 {
+
+enum class Errc : int {
+  ok,
+  null_pointer,
+  size_mismatch,
+  non_finite,
+  misaligned,
+  map_mismatch,
+  unsupported_scheme,
+  unsupported_shape,
+  workspace_too_small,
+  out_of_memory,
+  device_error,
+};
+
+/// What a call came to. True means ok. Trivially copyable.
+struct [[nodiscard]] Status {
+  Errc code = Errc::ok;
+  int64_t index =
+      -1;          ///< first offending value, counted in the whole tensor; -1 where none applies
+  int native = 0;  ///< cudaError_t or errno behind `code`; 0 where none applies
+
+  QFMT_HD constexpr explicit operator bool() const { return code == Errc::ok; }
+};
+
+/// One sentence for a person. The text may change between versions; the code does not.
+QFMT_HD constexpr char const* message(Errc code) {
+  switch (code) {
+    case Errc::ok: return "ok";
+    case Errc::null_pointer: return "a pointer that must point to memory is null";
+    case Errc::size_mismatch: return "the sizes of two arguments do not belong together";
+    case Errc::non_finite: return "the input holds a NaN or an infinity";
+    case Errc::misaligned: return "a pointer is not aligned for its element type";
+    case Errc::map_mismatch: return "the stored map of levels is not the one this format defines";
+    case Errc::unsupported_scheme:
+      return "the scheme is not in the list this program was built for";
+    case Errc::unsupported_shape: return "the shape cannot be laid out under this scheme";
+    case Errc::workspace_too_small: return "the workspace is smaller than the size query asks for";
+    case Errc::out_of_memory: return "memory could not be allocated";
+    case Errc::device_error: return "the CUDA runtime reported an error";
+  }
+  return "unknown error code";
+}
+
+}  // namespace qfmt::inline v0
