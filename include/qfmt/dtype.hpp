@@ -13,22 +13,31 @@ struct __nv_bfloat16;
 
 namespace qfmt::inline v0 {
 
+namespace detail {
+/// a or b without a branch: g++ vectorizes a loop over masks, and not one over `? :` that hides a
+/// float operation in one arm.
+QFMT_HD constexpr uint32_t select(bool first, uint32_t a, uint32_t b) {
+  uint32_t const mask = 0u - static_cast<uint32_t>(first);
+  return (a & mask) | (b & ~mask);
+}
+}  // namespace detail
+
 /// binary16 bits of x, ties to even; any NaN becomes 7FFF, as the GPU's conversion makes it.
 QFMT_HD constexpr uint16_t float_to_half_bits(float x) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return ptx::float_to_half(x);
 #endif
-  // Every case is computed and one selected, so that loops over this vectorize.
   uint32_t const sign = float_bits(x) >> 16 & 0x8000u;
   uint32_t const magnitude = float_bits(x) & 0x7FFFFFFFu;
   uint32_t const rebased = magnitude - (112u << 23);
   uint32_t const normal = (rebased + 0xFFFu + (rebased >> 13 & 1u)) >> 13;
   // Below 2^-14 half's places are 2^-24 wide, as are a float's next to 0.5: the sum rounds there.
-  uint32_t const subnormal =
-      float_bits(float_from_bits(magnitude < 0x38800000u ? magnitude : 0u) + 0.5f) - 0x3F000000u;
-  uint32_t const finite = magnitude < 0x38800000u ? subnormal : normal;
-  uint32_t const bounded = magnitude >= 0x477FF000u ? 0x7C00u : finite;  // 65520 and more
-  return static_cast<uint16_t>(magnitude > 0x7F800000u ? 0x7FFFu : sign | bounded);
+  bool const tiny = magnitude < 0x38800000u;
+  float const small = float_from_bits(detail::select(tiny, magnitude, 0u));
+  uint32_t const subnormal = float_bits(small + 0.5f) - 0x3F000000u;
+  uint32_t const finite = detail::select(tiny, subnormal, normal);
+  uint32_t const bounded = detail::select(magnitude >= 0x477FF000u, 0x7C00u, finite);  // 65520
+  return static_cast<uint16_t>(detail::select(magnitude > 0x7F800000u, 0x7FFFu, sign | bounded));
 }
 
 QFMT_HD constexpr float half_bits_to_float(uint16_t bits) {
@@ -38,17 +47,19 @@ QFMT_HD constexpr float half_bits_to_float(uint16_t bits) {
   uint32_t const sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
   uint32_t const magnitude = bits & 0x7FFFu;
   uint32_t const normal = (magnitude << 13) + (112u << 23);
-  uint32_t const special = magnitude << 13 | (magnitude > 0x7C00u ? 0x7FC00000u : 0x7F800000u);
   float const subnormal = static_cast<float>(static_cast<int32_t>(magnitude)) * 0x1p-24f;  // exact
-  uint32_t const finite = magnitude < 0x0400u ? float_bits(subnormal) : normal;
-  return float_from_bits(sign | (magnitude < 0x7C00u ? finite : special));
+  uint32_t const quiet = detail::select(magnitude > 0x7C00u, 0x00400000u, 0u);
+  uint32_t const special = magnitude << 13 | 0x7F800000u | quiet;
+  uint32_t const finite = detail::select(magnitude < 0x0400u, float_bits(subnormal), normal);
+  return float_from_bits(sign | detail::select(magnitude >= 0x7C00u, special, finite));
 }
 
 /// bfloat16 bits of x, ties to even; any NaN becomes 7FFF.
 QFMT_HD constexpr uint16_t float_to_bfloat_bits(float x) {
   uint32_t const bits = float_bits(x);
-  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return 0x7FFFu;
-  return static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+  uint32_t const rounded = (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
+  return static_cast<uint16_t>(
+      detail::select((bits & 0x7FFFFFFFu) > 0x7F800000u, 0x7FFFu, rounded));
 }
 
 QFMT_HD constexpr float bfloat_bits_to_float(uint16_t bits) {

@@ -127,18 +127,15 @@ QFMT_HD constexpr void decode_codes(uint8_t const* codes, int64_t n, Value value
 template <SchemeSpec S, Element T>
 QFMT_HD constexpr void decode_block(QuantizedSpan<S> const& in, int64_t block, int64_t first,
                                     int64_t n, T* out) {
-  using F = typename S::format;
   uint8_t const* const codes = in.codes + first * S::bits / 8;
   float const scale = scale_at(in.scales, block);
-  if constexpr (StoresLevels<F> && !S::is_nested) {
-    if (float const* const levels = in.scales.levels) {
-      decode_codes<S::bits>(
-          codes, n, [=](uint8_t c) { return exact::mul(levels[c], scale); }, out);
-      return;
-    }
+  if (float const* const levels = stored_levels(in.scales)) {
+    decode_codes<S::bits>(
+        codes, n, [=](uint8_t c) { return exact::mul(levels[c], scale); }, out);
+  } else {
+    decode_codes<S::bits>(
+        codes, n, [=](uint8_t c) { return decode<typename S::format>(c, scale); }, out);
   }
-  decode_codes<S::bits>(
-      codes, n, [=](uint8_t c) { return decode<F>(c, scale); }, out);
 }
 
 }  // namespace qfmt::inline v0

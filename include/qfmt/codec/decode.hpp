@@ -38,13 +38,22 @@ QFMT_HD constexpr float decode(uint8_t code, float absmax) {
   }
 }
 
-/// level<F>(code), or the entry of the map that a file stored with these scales.
-template <class Scales, CodebookFormat F>
-QFMT_HD constexpr float level(Scales const& scales, uint8_t code) {
-  if constexpr (StoresLevels<F>) {
-    if (scales.levels != nullptr) return scales.levels[code];
+/// The map that a file stored with these scales; null where there is none.
+template <class Scales>
+QFMT_HD constexpr float const* stored_levels(Scales const& scales) {
+  if constexpr (requires { scales.levels[0]; }) {
+    return scales.levels;
+  } else {
+    return nullptr;
   }
-  return level<F>(code);
+}
+
+/// The value of a code under these scales' map, which is the built-in one unless a file stored its
+/// own, and a block's absmax.
+template <FormatSpec F, class Scales>
+QFMT_HD constexpr float decode(Scales const& scales, uint8_t code, float absmax) {
+  float const* const stored = stored_levels(scales);
+  return stored != nullptr ? exact::mul(stored[code], absmax) : decode<F>(code, absmax);
 }
 
 /// absmax of block `block`. The one door to scales: a kernel that reads them here serves every
@@ -63,8 +72,9 @@ QFMT_HD constexpr float scale_at(RowScales<S> const& scales, int64_t row) {
 template <SchemeSpec S>
 QFMT_HD constexpr float scale_at(NestedScales<S> const& scales, int64_t block) {
   auto const& inner = scales.absmax;
-  float const relative =
-      level<decltype(inner.scales), AbsmaxScheme::format>(inner.scales, inner.codes[block]);
+  float const* const stored = stored_levels(inner.scales);
+  uint8_t const code = inner.codes[block];
+  float const relative = stored != nullptr ? stored[code] : level<AbsmaxScheme::format>(code);
   float const absmax2 = scale_at(inner.scales, block / AbsmaxScheme::block_size);
   return exact::mul_then_add(relative, absmax2, *scales.offset);
 }
@@ -82,14 +92,8 @@ QFMT_HD constexpr int64_t block_of(QuantizedSpan<S> const& in, int64_t i) {
 /// Flat value i, before it is rounded to an output type.
 template <SchemeSpec S>
 QFMT_HD constexpr float decode_at(QuantizedSpan<S> const& in, int64_t i) {
-  using F = typename S::format;
   uint8_t const code = code_at<S::bits>(in.codes, i);
-  float const scale = scale_at(in.scales, block_of(in, i));
-  if constexpr (StoresLevels<F> && !S::is_nested) {
-    return exact::mul(level<decltype(in.scales), F>(in.scales, code), scale);
-  } else {
-    return decode<F>(code, scale);
-  }
+  return decode<typename S::format>(in.scales, code, scale_at(in.scales, block_of(in, i)));
 }
 
 }  // namespace qfmt::inline v0
