@@ -22,7 +22,7 @@ struct DecisionPoints {
 namespace detail {
 
 template <CodebookFormat F>
-constexpr auto decision_points() {
+QFMT_HD constexpr auto decision_points() {
   constexpr auto book = F::codebook;
   DecisionPoints<book.bits> d{};
   d.count = book.count;
@@ -99,15 +99,20 @@ QFMT_HD constexpr uint8_t encode(float x) {
   }
 }
 
-/// The code that stands for +0.0: what all-zero blocks and the unused half of a last byte hold.
+namespace detail {
 template <FormatSpec F>
-inline constexpr uint8_t zero_code = [] {
+QFMT_HD constexpr uint8_t code_of_zero() {
   if constexpr (CodebookFormat<F>) {
     return encode<F>(0.f);
   } else {
     return static_cast<uint8_t>(F::encode(0.f, 1.f));
   }
-}();
+}
+}  // namespace detail
+
+/// The code that stands for +0.0: what all-zero blocks and the unused half of a last byte hold.
+template <FormatSpec F>
+inline constexpr uint8_t zero_code = detail::code_of_zero<F>();
 
 /// How a block's values are brought to what the format rounds: x * factor, or, where the factor is
 /// not a number to multiply with, (x / absmax) * peak. Codebooks have peak 1.
@@ -152,7 +157,7 @@ QFMT_HD constexpr uint8_t encode(float x, float absmax) {
 /// True if every code of a codebook is the code of its own level, up to the sign of zero. The whole
 /// test a new format needs: static_assert(qfmt::round_trips<Mine>()).
 template <CodebookFormat F>
-consteval bool round_trips() {
+QFMT_HD consteval bool round_trips() {
   for (int c = 0; c < F::codebook.count; ++c) {
     float const x = F::codebook.level[c];
     if (F::codebook.level[encode<F>(x)] != x) return false;

@@ -42,7 +42,9 @@ struct Codebook {
 };
 
 namespace detail {
-constexpr int code_bits_for(int levels) { return levels <= 16 ? 4 : levels <= 256 ? 8 : 16; }
+QFMT_HD constexpr int code_bits_for(int levels) {
+  return levels <= 16 ? 4 : levels <= 256 ? 8 : 16;
+}
 }  // namespace detail
 
 template <class... Levels>

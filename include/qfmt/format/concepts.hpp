@@ -37,7 +37,7 @@ concept FormatSpec = CodebookFormat<F> || FormulaFormat<F>;
 
 namespace detail {
 template <FormatSpec F>
-constexpr int bits_of_format() {
+QFMT_HD constexpr int bits_of_format() {
   if constexpr (CodebookFormat<F>) {
     return F::codebook.bits;
   } else {
@@ -46,7 +46,7 @@ constexpr int bits_of_format() {
 }
 
 template <FormatSpec F>
-constexpr bool levels_are_finite() {
+QFMT_HD constexpr bool levels_are_finite() {
   if constexpr (CodebookFormat<F>) {
     for (int c = 0; c < F::codebook.count; ++c)
       if (!is_finite(F::codebook.level[c])) return false;

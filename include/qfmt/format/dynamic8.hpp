@@ -14,7 +14,8 @@ namespace detail {
 /// `count` means of neighbours on a linear grid from 0.1 to 1, in the float arithmetic that gives
 /// the published bits: grid points come from whichever end is nearer, one rounding each.
 template <int count>
-consteval void append_decade(float (&levels)[256], int& n, float power, bool with_negatives) {
+QFMT_HD consteval void append_decade(float (&levels)[256], int& n, float power,
+                                     bool with_negatives) {
   float const low = 0.1f;
   float const step = (1.f - low) / static_cast<float>(count);
   auto const grid = [&](int j) {  // exact in double, so the cast is the only rounding
@@ -29,7 +30,7 @@ consteval void append_decade(float (&levels)[256], int& n, float power, bool wit
 }
 
 template <int first_count>
-consteval Codebook<8> make_dynamic_map(bool with_negatives) {
+QFMT_HD consteval Codebook<8> make_dynamic_map(bool with_negatives) {
   float levels[256]{};
   int n = 0;
   append_decade<first_count>(levels, n, 1e-6f, with_negatives);
@@ -55,7 +56,7 @@ consteval Codebook<8> make_dynamic_map(bool with_negatives) {
 struct DynamicThresholds {
   float at[255];
 
-  consteval explicit DynamicThresholds(Codebook<8> const& map) : at{} {
+  QFMT_HD consteval explicit DynamicThresholds(Codebook<8> const& map) : at{} {
     for (int c = 0; c < 255; ++c) {
       float const midpoint = (map.level[c] + map.level[c + 1]) * 0.5f;
       uint32_t const bits = float_bits(midpoint);

@@ -10,6 +10,17 @@
 
 namespace qfmt::inline v0 {
 
+namespace detail {
+template <class Granularity>
+QFMT_HD constexpr int block_size_of() {
+  if constexpr (stl::same_as<Granularity, RowWise>) {
+    return 0;
+  } else {
+    return Granularity::value;
+  }
+}
+}  // namespace detail
+
 /// What Scheme<...> canonicalises to. Write Scheme<...>; read the members.
 template <FormatSpec F, class Granularity, class Scale>
 struct BasicScheme {
@@ -22,13 +33,7 @@ struct BasicScheme {
   static constexpr bool is_nested = stl::same_as<Scale, DoubleQuant<true>>;
 
   /// Values that share a scale; 0 where a row does.
-  static constexpr int block_size = [] {
-    if constexpr (is_row_wise) {
-      return 0;
-    } else {
-      return Granularity::value;
-    }
-  }();
+  static constexpr int block_size = detail::block_size_of<Granularity>();
 
   /// Values in one pack: 16 bytes of codes, or one block where that is less. A pack never crosses a
   /// block, so it has one scale.
