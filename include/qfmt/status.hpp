@@ -20,6 +20,19 @@ enum class Errc : int {
   workspace_too_small,
   out_of_memory,
   device_error,
+  // Files, from io/.
+  file_error,
+  file_exists,
+  file_truncated,
+  file_has_trailing_bytes,
+  header_too_large,
+  invalid_json,
+  invalid_header,
+  duplicate_name,
+  unsupported_dtype,
+  invalid_offsets,
+  size_overflow,
+  not_found,
 };
 
 /// What a call came to. True means ok. Trivially copyable.
@@ -47,6 +60,18 @@ QFMT_HD constexpr char const* message(Errc code) {
     case Errc::workspace_too_small: return "the workspace is smaller than the size query asks for";
     case Errc::out_of_memory: return "memory could not be allocated";
     case Errc::device_error: return "the CUDA runtime reported an error";
+    case Errc::file_error: return "the operating system refused a file operation";
+    case Errc::file_exists: return "the file to write exists already";
+    case Errc::file_truncated: return "the file ends before what its header promises";
+    case Errc::file_has_trailing_bytes: return "the file goes on after what its header describes";
+    case Errc::header_too_large: return "the header is larger than any sound file's";
+    case Errc::invalid_json: return "the text is not valid JSON";
+    case Errc::invalid_header: return "the header does not have the form it must have";
+    case Errc::duplicate_name: return "a name stands twice where it must be unique";
+    case Errc::unsupported_dtype: return "the element type is unknown or not supported here";
+    case Errc::invalid_offsets: return "the data offsets leave a hole, overlap or lie about a size";
+    case Errc::size_overflow: return "a size does not fit 64 bits";
+    case Errc::not_found: return "there is nothing of that name";
   }
   return "unknown error code";
 }

@@ -1,0 +1,98 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one header that maps files; POSIX.
+#pragma once
+
+#include "qfmt/io/error.hpp"
+
+#include <cstddef>
+#include <fcntl.h>
+#include <filesystem>
+#include <span>
+#include <unistd.h>
+#include <utility>
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+namespace qfmt::inline v0::io {
+
+/// A file open for as long as this lives; move-only.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+/// A whole file, read-only in memory. Move-only.
+class MappedFile {
+ public:
+  static Result<MappedFile> open(std::filesystem::path const& path) {
+    MappedFile file;
+    file.path_ = path.string();
+    file.fd_ = FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file.fd_) return system_error(file.path_, "opening it");
+    struct stat info {};
+    if (::fstat(file.fd_.get(), &info) != 0) return system_error(file.path_, "reading its size");
+    if (!S_ISREG(info.st_mode)) return Error{{Errc::file_error}, file.path_, "not a regular file"};
+    file.size_ = static_cast<std::size_t>(info.st_size);
+    if (file.size_ == 0) return file;
+    void* const data = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, file.fd_.get(), 0);
+    if (data == MAP_FAILED) return system_error(file.path_, "mapping it");
+    file.data_ = static_cast<std::byte const*>(data);
+    return file;
+  }
+
+  MappedFile(MappedFile&& other) noexcept
+      : path_(std::move(other.path_)),
+        fd_(std::move(other.fd_)),
+        data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)) {}
+  MappedFile& operator=(MappedFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(fd_, other.fd_);
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~MappedFile() {
+    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  }
+
+  std::string const& path() const { return path_; }
+  std::span<std::byte const> bytes() const { return {data_, size_}; }
+
+  /// An error if the file has been cut since it was opened: touching what is gone would raise
+  /// SIGBUS. Ask before reading far into a file that another process may change.
+  Error check_unchanged() const {
+    struct stat info {};
+    if (::fstat(fd_.get(), &info) != 0) return system_error(path_, "reading its size");
+    if (static_cast<std::size_t>(info.st_size) < size_)
+      return {{Errc::file_truncated}, path_, "it was cut while it was being read"};
+    return {};
+  }
+
+ private:
+  MappedFile() = default;
+
+  std::string path_;
+  FileDescriptor fd_;
+  std::byte const* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace qfmt::inline v0::io
