@@ -45,6 +45,26 @@ struct Split {
   constexpr int height() const { return std::countr_zero(static_cast<uint64_t>(run)); }
 };
 
+/// An encoder writes codes of the format's own map: a view with another one is refused.
+template <SchemeSpec S>
+constexpr bool has_own_map(QuantizedSpan<S> const& view) {
+  if constexpr (S::is_nested) {
+    return has_own_map(view.scales.absmax);
+  } else {
+    float const* const stored = stored_levels(view.scales);
+    if (stored == nullptr) return true;
+    for (int c = 0; c < 1 << S::bits; ++c)
+      if (stored[c] != level<typename S::format>(static_cast<uint8_t>(c))) return false;
+    return true;
+  }
+}
+
+template <MutableScheme S, class T>
+constexpr Status check_output(std::span<T> values, QuantizedSpan<S> const& out) {
+  if (Status const s = check_call(values, out); !s) return s;
+  return {out.size == 0 || has_own_map(out) ? Errc::ok : Errc::map_mismatch};
+}
+
 /// First NaN or infinity among the values of a range of blocks, or `none`.
 template <SchemeSpec S, Element T>
 constexpr int64_t find_non_finite(T const* values, QuantizedSpan<S> const& out, BlockRange range) {
@@ -130,11 +150,8 @@ Status search_non_finite(Executor& executor, T const* values, QuantizedSpan<S> c
 template <class Encoder, class Executor, MutableScheme S, Element T>
 Status quantize_over(Executor& executor, std::span<T const> values, QuantizedSpan<S> const& out,
                      QuantizeOptions options, Workspace workspace) {
-  if (Status const s = check_call(values, out); !s) return s;
+  if (Status const s = check_output(values, out); !s) return s;
   if (Status const s = check_workspace<S>(out.size, workspace); !s) return s;
-  if constexpr (S::is_nested) {
-    if (out.size == 0 && out.scales.offset != nullptr) *out.scales.offset = 0.f;
-  }
   Split const split = Split::of(out);
   T const* const in = values.data();
   if (!options.propagate_non_finite)
@@ -169,8 +186,8 @@ Status quantize_over(Executor& executor, std::span<T const> values, QuantizedSpa
 /// Numerics: the encoder's; see Nearest. The bytes do not depend on compiler, flags or threads.
 /// Workspace: nested schemes read the values once less with quantize_workspace_bytes<S>(size).
 /// Errors: null_pointer, misaligned, size_mismatch, unsupported_shape, workspace_too_small;
-/// non_finite with the index of the first NaN or infinity, unless options propagate it.
-/// Neither allocates nor throws.
+/// map_mismatch where `out` carries a stored map that is not the format's own; non_finite with the
+/// index of the first NaN or infinity, unless options propagate it. Neither allocates nor throws.
 template <MutableScheme S, Element T, class Encoder = Nearest>
 Status quantize(std::span<T const> values, QuantizedSpan<S> out, Encoder = {},
                 QuantizeOptions options = {}, Workspace workspace = {}) {
@@ -203,7 +220,7 @@ template <MutableScheme S, ElementRange R, class Encoder = Nearest>
 Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encoder = {},
                       QuantizeOptions options = {}) {
   auto const in = as_span(values);
-  if (Status const s = detail::check_call(in, out); !s) return s;
+  if (Status const s = detail::check_output(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
   if (!options.propagate_non_finite)
     if (int64_t const i = detail::find_non_finite(in.data(), out, range); i != detail::none)
@@ -254,7 +271,7 @@ template <MutableScheme S, ElementRange R, class Encoder = Nearest>
 Status encode_range(R&& values, std::span<float const> absmax, QuantizedSpan<S> out,
                     BlockRange range, Encoder = {}, QuantizeOptions options = {}) {
   auto const in = as_span(values);
-  if (Status const s = detail::check_call(in, out); !s) return s;
+  if (Status const s = detail::check_output(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
   constexpr int64_t group = AbsmaxScheme::block_size;
   bool const on_groups =

@@ -44,7 +44,8 @@ class MappedFile {
   static Result<MappedFile> open(std::filesystem::path const& path) {
     MappedFile file;
     file.path_ = path.string();
-    file.fd_ = FileDescriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    file.fd_ = FileDescriptor(
+        ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // no wait for a pipe
     if (!file.fd_) return system_error(file.path_, "opening it");
     struct stat info {};
     if (::fstat(file.fd_.get(), &info) != 0) return system_error(file.path_, "reading its size");

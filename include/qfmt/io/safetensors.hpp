@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <system_error>
 #include <unordered_map>
 
 namespace qfmt::inline v0::io {
@@ -76,7 +77,8 @@ class SafetensorsWriter {
     writer.path_ = path;
     writer.overwrite_ = overwrite;
     writer.tensors_ = std::move(tensors);
-    if (!overwrite && std::filesystem::exists(path)) return writer.exists();
+    std::error_code ignored;  // what cannot be looked up cannot be created either
+    if (!overwrite && std::filesystem::exists(path, ignored)) return writer.exists();
     auto const head = serialize_safetensors(writer.tensors_, metadata, path.string());
     if (!head) return head.error();
     writer.data_begin_ = static_cast<std::int64_t>(head->size());
@@ -107,12 +109,14 @@ class SafetensorsWriter {
   /// Errors: not_found, size_mismatch where the bytes exceed the tensor, file_error.
   Error write(std::string const& name, std::span<std::byte const> bytes) {
     auto const at = index_.find(name);
-    if (at == index_.end()) return {{Errc::not_found}, name, "it was not announced to the writer"};
+    if (at == index_.end())
+      return {{Errc::not_found}, subject_of(name), "it was not announced to the writer"};
     TensorInfo const& tensor = tensors_[at->second];
     std::int64_t& done = written_[at->second];
     auto const count = static_cast<std::int64_t>(bytes.size());
     if (count > tensor.bytes() - done)
-      return {{Errc::size_mismatch}, name, "more bytes were written than its shape holds"};
+      return {
+          {Errc::size_mismatch}, subject_of(name), "more bytes were written than its shape holds"};
     if (Error e = write_at(data_begin_ + tensor.begin + done, bytes)) return e;
     done += count;
     return {};
@@ -123,7 +127,8 @@ class SafetensorsWriter {
   Error commit() {
     for (std::size_t i = 0; i < tensors_.size(); ++i)
       if (written_[i] != tensors_[i].bytes())
-        return {{Errc::size_mismatch}, tensors_[i].name, "it was not written to its end"};
+        return {
+            {Errc::size_mismatch}, subject_of(tensors_[i].name), "it was not written to its end"};
     if (::fsync(fd_.get()) != 0) return system_error(temporary_, "writing it to disk");
     if (overwrite_) {
       if (::rename(temporary_.c_str(), path_.c_str()) != 0)
@@ -151,6 +156,9 @@ class SafetensorsWriter {
     std::swap(data_begin_, other.data_begin_);
   }
 
+  std::string subject_of(std::string const& name) const {
+    return detail::printable(name) + " in " + path_.string();
+  }
   Error exists() const { return {{Errc::file_exists}, path_.string(), "it exists already"}; }
 
   Error open_temporary() {

@@ -109,12 +109,19 @@ inline Result<std::string> serialize_safetensors(std::vector<TensorInfo>& tensor
   if (!names.empty()) text += "}";
   names.clear();
   std::int64_t at = 0;
+  if (tensors.size() > SafetensorsLimits::tensors)
+    return Error{{Errc::header_too_large}, file, "there are more than a million tensors"};
   for (TensorInfo& t : tensors) {
-    if (t.name == "__metadata__" || !names.insert(t.name).second)
-      return Error{{Errc::duplicate_name}, t.name, "the name is taken"};
     auto const name = detail::quoted(t.name);
     if (!name) return Error{{Errc::invalid_header}, file, "a tensor's name is not UTF-8"};
-    auto const bytes = byte_count(t.name, t.dtype, t.shape);
+    std::string const subject = detail::printable(t.name) + " in " + file;
+    if (t.name == "__metadata__" || !names.insert(t.name).second)
+      return Error{{Errc::duplicate_name}, subject, "the name is taken"};
+    if (char const* const fault = detail::fault_of_name(t.name))
+      return Error{{Errc::invalid_header}, subject, fault};
+    if (t.shape.size() > SafetensorsLimits::rank)
+      return Error{{Errc::invalid_header}, subject, "it has more than 64 dimensions"};
+    auto const bytes = byte_count(subject, t.dtype, t.shape);
     if (!bytes) return bytes.error();
     t.begin = at;
     if (__builtin_add_overflow(at, *bytes, &at))
@@ -130,6 +137,8 @@ inline Result<std::string> serialize_safetensors(std::vector<TensorInfo>& tensor
   text.append((8 - text.size() % 8) % 8, ' ');
   if (text.size() > SafetensorsLimits::header_bytes)
     return Error{{Errc::header_too_large}, file, "its header would exceed 100 MB"};
+  if (__builtin_add_overflow(at, static_cast<std::int64_t>(8 + text.size()), &at))
+    return Error{{Errc::size_overflow}, file, "the file would take more than 2^63 bytes"};
   std::string bytes(8, '\0');
   for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(text.size() >> (8 * i) & 0xFF);
   return bytes + text;

@@ -8,8 +8,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -33,6 +35,41 @@ struct SafetensorsLimits {
 };
 
 namespace detail {
+
+/// Bytes of the control character (U+0000..1F, U+7F..9F) that UTF-8 text holds at i; 0 if none.
+inline std::size_t control_at(std::string_view text, std::size_t i) {
+  auto const byte = [text](std::size_t k) {
+    return k < text.size() ? static_cast<unsigned char>(text[k]) : 0xFFu;
+  };
+  if (byte(i) < 0x20 || byte(i) == 0x7F) return 1;
+  return byte(i) == 0xC2 && byte(i + 1) >= 0x80 && byte(i + 1) < 0xA0 ? 2 : 0;
+}
+
+/// The first 200 bytes or fewer, control characters spelled out: safe for a terminal.
+inline std::string printable(std::string_view text) {
+  std::size_t end = std::min<std::size_t>(text.size(), 200);
+  if (end < text.size())
+    while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // not within a character
+  std::string result;
+  for (std::size_t i = 0; i < end; ++i) {
+    std::size_t const control = control_at(text, i);
+    for (std::size_t k = 0; k < control; ++k) {
+      auto const c = static_cast<unsigned char>(text[i + k]);
+      result += {'\\', 'x', "0123456789abcdef"[c / 16], "0123456789abcdef"[c % 16]};
+    }
+    if (control == 0) result += text[i];
+    if (control == 2) ++i;
+  }
+  return result;
+}
+
+/// Why no tensor may have this name; null if one may.
+inline char const* fault_of_name(std::string_view name) {
+  if (name.size() > SafetensorsLimits::name_bytes) return "the name is longer than 4096 bytes";
+  for (std::size_t i = 0; i < name.size(); ++i)
+    if (control_at(name, i) != 0) return "the name holds control characters";
+  return nullptr;
+}
 
 /// Takes the header's JSON as it is parsed, so that a duplicate key is seen and a surplus of
 /// anything ends the parse. A callback that returns false stops it; `error` then says why.
@@ -98,6 +135,7 @@ class SafetensorsSax {
   bool end_object() {
     if (place_ == Place::tensor && seen_ != 7)
       return fail(Errc::invalid_header, "dtype, shape or data_offsets is missing");
+    if (place_ == Place::tensor) subject_.clear();
     place_ = place_ == Place::top ? Place::outside : Place::top;
     return true;
   }
@@ -143,21 +181,6 @@ class SafetensorsSax {
                 "its header is not valid JSON at byte " + std::to_string(position));
   }
 
-  /// The name with control characters spelled out, safe for a terminal.
-  static std::string printable(std::string const& name) {
-    std::string text;
-    for (unsigned char const c : name.substr(0, 200)) {
-      if (c >= 0x20 && c != 0x7F) {
-        text += static_cast<char>(c);
-      } else {
-        text += "\\x";
-        text += "0123456789abcdef"[c / 16];
-        text += "0123456789abcdef"[c % 16];
-      }
-    }
-    return text;
-  }
-
  private:
   enum class Place { outside, top, metadata, tensor, shape, offsets };
   enum class Field { dtype, shape, offsets, none };
@@ -170,10 +193,7 @@ class SafetensorsSax {
     key_is_metadata_ = name == "__metadata__";
     if (key_is_metadata_) return true;
     subject_ = printable(name);
-    if (name.size() > SafetensorsLimits::name_bytes)
-      return fail(Errc::invalid_header, "the name is longer than 4096 bytes");
-    if (subject_ != name.substr(0, 200))
-      return fail(Errc::invalid_header, "the name holds control characters");
+    if (char const* const fault = fault_of_name(name)) return fail(Errc::invalid_header, fault);
     if (header.tensors.size() == SafetensorsLimits::tensors)
       return fail(Errc::header_too_large, "the file holds more than a million tensors");
     header.tensors.emplace_back().name = name;
