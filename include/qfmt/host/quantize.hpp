@@ -48,15 +48,15 @@ struct Split {
 /// An encoder writes codes of the format's own map: a view with another one is refused.
 template <SchemeSpec S>
 constexpr bool has_own_map(QuantizedSpan<S> const& view) {
+  using F = typename S::format;
   if constexpr (S::is_nested) {
     return has_own_map(view.scales.absmax);
-  } else {
+  } else if constexpr (StoresLevels<F>) {
     float const* const stored = stored_levels(view.scales);
-    if (stored == nullptr) return true;
-    for (int c = 0; c < 1 << S::bits; ++c)
-      if (stored[c] != level<typename S::format>(static_cast<uint8_t>(c))) return false;
-    return true;
+    for (int c = 0; stored != nullptr && c < 1 << S::bits; ++c)
+      if (stored[c] != level<F>(static_cast<uint8_t>(c))) return false;
   }
+  return true;
 }
 
 template <MutableScheme S, class T>
