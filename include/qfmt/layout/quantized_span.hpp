@@ -4,6 +4,9 @@
 // Views of a quantized tensor: pointers and counts, passed by value, owning nothing. They are
 // aggregates and trivially copyable, so they can be kernel parameters. As in std::span, const on
 // the scheme makes the view read-only, and a view of S converts to its view of S const.
+//
+// No member is empty: for an empty one, [[no_unique_address]] or not, nvcc's host and device sides
+// lay a kernel argument out differently.
 #pragma once
 
 #include "qfmt/layout/packing.hpp"
@@ -16,21 +19,21 @@ concept AddsConst = !stl::is_const_v<From> && stl::same_as<To, From const>;
 template <SchemeSpec S>
 struct QuantizedSpan;
 
-namespace detail {
-struct NoStoredLevels {};
-
-/// A pointer to the map that a file stores, for the formats whose files do; else nothing.
-template <class F>
-using stored_levels_t = stl::conditional_t<StoresLevels<F>, float const*, NoStoredLevels>;
-}  // namespace detail
-
 /// One f32 absmax per block.
 template <SchemeSpec S>
 struct PlainScales {
   same_const_t<S, float>* absmax = nullptr;  // (blocks)
 
-  /// Dynamic8 only: the 256 levels a file stores; null for the built-in map.
-  [[no_unique_address]] detail::stored_levels_t<typename S::format> levels{};
+  template <class C>
+  requires AddsConst<S, C> QFMT_HD constexpr operator PlainScales<C>() const { return {absmax}; }
+};
+
+/// The same for formats whose files store their map.
+template <SchemeSpec S>
+  requires StoresLevels<typename S::format>
+struct PlainScales<S> {
+  same_const_t<S, float>* absmax = nullptr;  // (blocks)
+  float const* levels = nullptr;             // (256), or null for the built-in map
 
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator PlainScales<C>() const {
@@ -44,8 +47,19 @@ struct RowScales {
   same_const_t<S, float>* absmax = nullptr;  // (rows)
   int64_t row_length = 0;
 
-  /// Dynamic8 only: the 256 levels a file stores; null for the built-in map.
-  [[no_unique_address]] detail::stored_levels_t<typename S::format> levels{};
+  template <class C>
+  requires AddsConst<S, C> QFMT_HD constexpr operator RowScales<C>() const {
+    return {absmax, row_length};
+  }
+};
+
+/// The same for formats whose files store their map.
+template <SchemeSpec S>
+  requires StoresLevels<typename S::format>
+struct RowScales<S> {
+  same_const_t<S, float>* absmax = nullptr;  // (rows)
+  int64_t row_length = 0;
+  float const* levels = nullptr;  // (256), or null for the built-in map
 
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator RowScales<C>() const {

@@ -1,0 +1,14 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+// expect: qfmt::BlockSize<N>: N must be a power of two from 16 to 4096
+#include "qfmt/qfmt.hpp"
+
+using namespace qfmt;
+
+#ifdef GOOD
+using S = Scheme<Format<NF4>, BlockSize<64>>;
+#else
+using S = Scheme<Format<NF4>, BlockSize<48>>;
+#endif
+
+int bits() { return S::bits; }
