@@ -130,14 +130,7 @@ class SafetensorsWriter {
         return {
             {Errc::size_mismatch}, subject_of(tensors_[i].name), "it was not written to its end"};
     if (::fsync(fd_.get()) != 0) return system_error(temporary_, "writing it to disk");
-    if (overwrite_) {
-      if (::rename(temporary_.c_str(), path_.c_str()) != 0)
-        return system_error(path_.string(), "renaming to it");
-    } else {  // link refuses to replace, which rename does not
-      if (::link(temporary_.c_str(), path_.c_str()) != 0)
-        return errno == EEXIST ? exists() : system_error(path_.string(), "linking to it");
-      ::unlink(temporary_.c_str());
-    }
+    if (Error e = overwrite_ ? rename() : link()) return e;
     temporary_.clear();
     return sync_folder();
   }
@@ -195,6 +188,24 @@ class SafetensorsWriter {
       offset += n;
     }
     return {};
+  }
+
+  Error rename() const {
+    if (::rename(temporary_.c_str(), path_.c_str()) == 0) return {};
+    return system_error(path_.string(), "renaming to it");
+  }
+
+  /// Gives the file its name unless something has it, which rename would replace.
+  Error link() const {
+    if (::link(temporary_.c_str(), path_.c_str()) == 0) {
+      ::unlink(temporary_.c_str());
+      return {};
+    }
+    if (errno == EEXIST) return exists();
+    bool const has_no_links = errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK;
+    if (!has_no_links) return system_error(path_.string(), "linking to it");
+    struct stat info {};  // such a file system leaves only a test and a rename
+    return ::lstat(path_.c_str(), &info) == 0 ? exists() : rename();
   }
 
   /// The name itself is on disk only when its folder is.
