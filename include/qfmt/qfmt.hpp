@@ -21,6 +21,7 @@
 #include "qfmt/host/dequantize.hpp"
 #include "qfmt/host/executor.hpp"
 #include "qfmt/host/quantize.hpp"
+#include "qfmt/host/quantize_range.hpp"
 #include "qfmt/host/quantized_tensor.hpp"
 #include "qfmt/layout/check.hpp"
 #include "qfmt/layout/placement.hpp"

@@ -106,6 +106,20 @@ TEST_CASE("an encoder of one's own takes Nearest's place", "[codec]") {
   }
 }
 
+TEST_CASE("beyond the scale Int8 ends at +-127", "[codec]") {
+  for (float const x : {1.f, 1.002f, 1.004f, 1.005f, 1.5f, 2.f, 100.f, 1e30f, 3.4e38f})
+    for (float const absmax : {1.f, 0x1p-140f, 0.3f}) {
+      INFO("x " << x << " absmax " << absmax);
+      CHECK(encode<Int8>(x, absmax) == 127);
+      CHECK(encode<Int8>(-x, absmax) == 129);  // -127
+      float const both[2]{x, -x};
+      std::uint8_t codes[2]{};
+      encode_block<Int8>(both, 2, absmax, codes);
+      CHECK(codes[0] == 127);
+      CHECK(codes[1] == 129);
+    }
+}
+
 TEST_CASE("nested scales are made from the encoder's scales", "[codec]") {
   using S = Scheme<Format<FP4>, BlockSize<16>, DoubleQuant<true>>;
   auto const values = normal_values(16 * 300);

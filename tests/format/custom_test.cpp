@@ -240,6 +240,7 @@ TEST_CASE("a user's formula quantizes tensors", "[format]") {
   for (std::size_t const n : {1u, 15u, 64u, 1001u}) {
     check_tensor<Scheme<Format<Int4>>>(n, both_ways);
     check_tensor<Scheme<BlockSize<16>, Format<Int4>>>(n, both_ways);
+    check_tensor<Scheme<Format<Int4>, BlockSize<4096>>>(n, both_ways);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/host/dequantize.hpp"
 #include "qfmt/host/quantize.hpp"
+#include "qfmt/host/quantize_range.hpp"
 
 #include <cstring>
 #include <string>

@@ -1,0 +1,197 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "commands.hpp"
+#include "differences.hpp"
+#include "failure.hpp"
+#include "text.hpp"
+#include "weights.hpp"
+
+namespace app {
+namespace {
+
+using qfmt::io::SafetensorsFile, qfmt::io::TensorInfo;
+
+enum class Outcome { quantized, identical, differs, missing, added };
+
+constexpr char const* outcome_text(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::quantized: return "quantized";
+    case Outcome::identical: return "identical";
+    case Outcome::differs: return "DIFFERS";
+    case Outcome::missing: return "MISSING";
+    case Outcome::added: return "ADDED";
+  }
+  return "";
+}
+
+struct Row {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  Outcome outcome;
+  std::string scheme = {};
+  std::int64_t bits = 0;  // of codes and scales
+  Differences differences = {};
+
+  double bits_per_value() const {
+    return static_cast<double>(bits) /
+           static_cast<double>(std::max<std::int64_t>(1, differences.count));
+  }
+};
+
+class Comparison {
+ public:
+  Comparison(SafetensorsFile const& before, SafetensorsFile const& after, int threads)
+      : before_(before), after_(after), weights_(after), threads_{threads} {
+    for (auto const& tensor : before_.tensors()) rows_.push_back(row_of(tensor));
+    for (auto const& tensor : after_.tensors())
+      if (before_.find(tensor.name) == nullptr && !weights_.is_side_piece(tensor.name))
+        rows_.push_back({tensor.name, tensor.shape, Outcome::added});
+  }
+
+  std::vector<Row> const& rows() const { return rows_; }
+
+ private:
+  Row row_of(TensorInfo const& tensor) const {
+    Weight const* const weight = weights_.find(tensor.name);
+    if (weight != nullptr && is_floating_point(tensor.dtype)) return decoded(tensor, *weight);
+    TensorInfo const* const other = after_.find(tensor.name);
+    if (other == nullptr) return {tensor.name, tensor.shape, Outcome::missing};
+    bool const same = other->dtype == tensor.dtype && other->shape == tensor.shape &&
+                      std::ranges::equal(bytes(before_, tensor), bytes(after_, *other));
+    return {tensor.name, tensor.shape, same ? Outcome::identical : Outcome::differs};
+  }
+
+  Row decoded(TensorInfo const& tensor, Weight const& weight) const {
+    if (weight.codec == nullptr)
+      throw Failure(exit_bad_input, weight.stored.name + ": its scheme, " +
+                                        scheme_text(weight.stored.desc) + ", is unknown");
+    if (weight.stored.shape != tensor.shape) return {tensor.name, tensor.shape, Outcome::differs};
+    std::vector<float> values(static_cast<std::size_t>(count_of(tensor.shape)));
+    fail_on(after_.check_unchanged(), exit_bad_input);
+    fail_on(weight.codec->decode(after_, weight.stored, values, threads_), exit_bad_input);
+    Row row{tensor.name, tensor.shape, Outcome::quantized, scheme_text(weight.stored.desc)};
+    row.bits = weight.codec->bits(tensor.shape);
+    row.differences = with_values(Tensor{tensor, bytes(before_, tensor)}, [&](auto original) {
+      return differences_of(original, std::span<float const>(values));
+    });
+    return row;
+  }
+
+  static std::span<std::byte const> bytes(SafetensorsFile const& file, TensorInfo const& tensor) {
+    fail_on(file.check_unchanged(), exit_bad_input);
+    return file.bytes(tensor);
+  }
+
+  SafetensorsFile const& before_;
+  SafetensorsFile const& after_;
+  Weights weights_;
+  qfmt::host::Threads threads_;
+  std::vector<Row> rows_;
+};
+
+/// All quantized weights as one tensor.
+Row total_of(std::vector<Row> const& rows) {
+  Row total{"all quantized", {}, Outcome::quantized};
+  for (Row const& row : rows) {
+    total.bits += row.bits;
+    total.differences.add(row.differences);
+  }
+  return total;
+}
+
+std::int64_t count(std::vector<Row> const& rows, Outcome outcome) {
+  return std::ranges::count(rows, outcome, &Row::outcome);
+}
+
+void add_figures(Json& json, Row const& row) {
+  json["bits_per_value"] = row.bits_per_value();
+  json["rmse"] = row.differences.rmse();
+  json["relative_rmse"] = row.differences.relative_rmse();  // what is not finite becomes null
+  json["max_error"] = row.differences.largest;
+  json["snr_db"] = row.differences.snr_db();
+}
+
+void print_as_json(CompareOptions const& options, std::vector<Row> const& rows) {
+  Json json{{"schema_version", json_schema_version},
+            {"before", options.before.string()},
+            {"after", options.after.string()}};
+  json["tensors"] = Json::array();
+  for (Row const& row : rows) {
+    std::string outcome = outcome_text(row.outcome);
+    std::ranges::transform(outcome, outcome.begin(),
+                           [](unsigned char c) { return std::tolower(c); });
+    Json entry{{"name", row.name}, {"shape", row.shape}, {"outcome", outcome}};
+    if (row.outcome == Outcome::quantized) {
+      entry["scheme"] = row.scheme;
+      add_figures(entry, row);
+    }
+    json["tensors"].push_back(std::move(entry));
+  }
+  Row const total = total_of(rows);
+  Json totals{{"values", total.differences.count}};
+  for (auto const& [key, outcome] : {std::pair{"quantized", Outcome::quantized},
+                                     {"identical", Outcome::identical},
+                                     {"differs", Outcome::differs},
+                                     {"missing", Outcome::missing},
+                                     {"added", Outcome::added}})
+    totals[key] = count(rows, outcome);
+  add_figures(totals, total);
+  json["totals"] = std::move(totals);
+  print_json(json);
+}
+
+std::vector<std::string> cells(Row const& row, std::string const& shape,
+                               std::string const& outcome) {
+  if (row.outcome != Outcome::quantized)
+    return {printable(row.name), shape, outcome, "-", "-", "-", "-", "-"};
+  Differences const& d = row.differences;
+  return {printable(row.name),
+          shape,
+          outcome,
+          fmt::format("{:.3f}", row.bits_per_value()),
+          fmt::format("{:.3e}", d.rmse()),
+          fmt::format("{:.4f}", d.relative_rmse()),
+          fmt::format("{:.3e}", d.largest),
+          fmt::format("{:.2f}", d.snr_db())};
+}
+
+void print_as_text(std::vector<Row> const& rows) {
+  Table table(
+      {"tensor", "shape", "stored as", "bits/value", "RMSE", "rel. RMSE", "max error", "SNR dB"});
+  for (Row const& row : rows)
+    table.add(cells(row, shape_text(row.shape),
+                    row.outcome == Outcome::quantized ? row.scheme : outcome_text(row.outcome)));
+  table.add_rule();
+  Row const total = total_of(rows);
+  table.add(cells(total, fmt::format("{} values", total.differences.count), ""));
+  table.print();
+  fmt::print("{} quantized, {} identical, {} differ, {} missing, {} added\n",
+             count(rows, Outcome::quantized), count(rows, Outcome::identical),
+             count(rows, Outcome::differs), count(rows, Outcome::missing),
+             count(rows, Outcome::added));
+}
+
+}  // namespace
+
+int compare(CompareOptions const& options) {
+  auto const before = value_or_fail(SafetensorsFile::open(options.before), exit_bad_input);
+  auto const after = value_or_fail(SafetensorsFile::open(options.after), exit_bad_input);
+  auto const comparison = Comparison(before, after, options.threads);
+  auto const& rows = comparison.rows();
+  if (options.json) {
+    print_as_json(options, rows);
+  } else {
+    print_as_text(rows);
+  }
+  bool const good = std::ranges::all_of(rows, [](Row const& row) {
+    return row.outcome == Outcome::quantized || row.outcome == Outcome::identical;
+  });
+  return good ? exit_ok : exit_differs;
+}
+
+}  // namespace app

@@ -1,0 +1,44 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The quantized weights of a file, and which of its tensors are their pieces.
+#pragma once
+
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "codec.hpp"
+
+namespace app {
+
+struct Weight {
+  qfmt::io::QuantizedWeight stored;
+  Codec const* codec;               // null: a scheme this program does not know
+  std::vector<std::string> pieces;  // those that the file holds
+  std::int64_t bytes = 0;           // of the pieces
+};
+
+class Weights {
+ public:
+  /// Throws a Failure where a weight's description cannot be read.
+  explicit Weights(qfmt::io::SafetensorsFile const& file);
+
+  bool empty() const { return weights_.empty(); }
+  std::size_t size() const { return weights_.size(); }
+
+  /// The quantized weight of that name, or null.
+  Weight const* find(std::string const& name) const {
+    auto const at = weights_.find(name);
+    return at == weights_.end() ? nullptr : &at->second;
+  }
+
+  /// Whether the tensor only serves a weight of another name.
+  bool is_side_piece(std::string const& name) const { return side_pieces_.contains(name); }
+
+ private:
+  std::unordered_map<std::string, Weight> weights_;
+  std::unordered_set<std::string> side_pieces_;
+};
+
+}  // namespace app

@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Quantizing in the ranges and steps of an engine's own thread pool. Ranges that do not overlap may
+// run at the same time, and together they give the bytes of host::quantize.
+#pragma once
+
+#include "qfmt/host/block_work.hpp"
+
+namespace qfmt::inline v0::host {
+
+/// Quantizes the blocks of `range`; views and values are those of the whole tensor. For plain and
+/// row-wise schemes. A non-finite value of the range is reported, with its index in the whole
+/// tensor, before anything of the range is written.
+template <MutableScheme S, ElementRange R, class Encoder = Nearest>
+  requires(!S::is_nested)
+Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encoder = {},
+                      QuantizeOptions options = {}) {
+  auto const in = as_span(values);
+  if (Status const s = detail::check_output(in, out); !s) return s;
+  if (Status const s = detail::check_range(out, range); !s) return s;
+  if (!options.propagate_non_finite)
+    if (int64_t const i = detail::find_non_finite(in.data(), out, range); i != detail::none)
+      return {Errc::non_finite, i};
+  detail::encode_blocks<Encoder>(in.data(), out, range, options);
+  return {};
+}
+
+/// Nested quantization, step 1 of 3: the plain scales of the blocks of `range` into `absmax`, which
+/// has room for every block of the tensor. Ranges may run at the same time. `out` gives the size.
+template <SchemeSpec S, ElementRange R, class Encoder = Nearest>
+  requires(S::is_nested)
+Status absmax_range(R&& values, std::span<float> absmax, QuantizedSpan<S> out, BlockRange range,
+                    Encoder = {}, QuantizeOptions options = {}) {
+  auto const in = as_span(values);
+  if (Status const s = detail::check_call(in, out); !s) return s;
+  if (Status const s = detail::check_range(out, range); !s) return s;
+  if (static_cast<int64_t>(absmax.size()) != block_count_of(out)) return {Errc::size_mismatch};
+  if (!options.propagate_non_finite)
+    if (int64_t const i = detail::find_non_finite(in.data(), out, range); i != detail::none)
+      return {Errc::non_finite, i};
+  for (int64_t b = range.first; b < range.last; ++b) {
+    auto const [first, n] = detail::values_of(out, b);
+    absmax[static_cast<size_t>(b)] =
+        Encoder::template scale<typename S::format>(in.data() + first, n);
+  }
+  return {};
+}
+
+/// Nested quantization, step 2 of 3, once: writes the offset, the mean of all finite scales.
+template <MutableScheme S>
+  requires(S::is_nested)
+Status nested_offset(std::span<float const> absmax, QuantizedSpan<S> out) {
+  if (Errc const e = check(out); e != Errc::ok) return {e};
+  if (static_cast<int64_t>(absmax.size()) != block_count_of(out)) return {Errc::size_mismatch};
+  if (out.size == 0) return {};
+  ScaleSumTree tree;
+  for (float const scale : absmax) tree.append(ScaleSum::of(scale));
+  *out.scales.offset = tree.total().mean();
+  return {};
+}
+
+/// Nested quantization, step 3 of 3: codes and quantized scales of the blocks of `range`, which
+/// begins and ends at a multiple of 256 blocks or at the end of the tensor, so that ranges may run
+/// at the same time; size_mismatch otherwise.
+template <MutableScheme S, ElementRange R, class Encoder = Nearest>
+  requires(S::is_nested)
+Status encode_range(R&& values, std::span<float const> absmax, QuantizedSpan<S> out,
+                    BlockRange range, Encoder = {}, QuantizeOptions options = {}) {
+  auto const in = as_span(values);
+  if (Status const s = detail::check_output(in, out); !s) return s;
+  if (Status const s = detail::check_range(out, range); !s) return s;
+  constexpr int64_t group = AbsmaxScheme::block_size;
+  bool const on_groups =
+      range.first % group == 0 && (range.last % group == 0 || range.last == block_count_of(out));
+  if (!on_groups || static_cast<int64_t>(absmax.size()) != block_count_of(out))
+    return {Errc::size_mismatch};
+  detail::encode_nested_blocks<Encoder>(in.data(), absmax.data(), out, range, options);
+  return {};
+}
+
+}  // namespace qfmt::inline v0::host
