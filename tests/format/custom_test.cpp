@@ -150,6 +150,12 @@ constexpr auto by_codebook = [](float x, float absmax) {
   return oracle::rounded_product(nearest_level<F>(t), absmax);
 };
 
+/// Both zeros, -0 first: the code of zero is that of +0.
+struct TwoZeros {
+  static constexpr auto name = "two_zeros";
+  static constexpr Codebook codebook{-1.f, -0.f, 0.f, 1.f};
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("a user's codebook encodes to the nearest level", "[format]", AF4, Eight,
@@ -285,4 +291,17 @@ TEST_CASE("codes without a level decode to NaN", "[format]") {
     CHECK(std::isnan(decode<TwoHundred>(code, 1.f)) == (c >= 200));
     if (c < 16) CHECK(std::isnan(decode<Eight>(code, 2.f)) == (c >= 8));
   }
+}
+
+TEST_CASE("an all-zero block takes the code of +0.0", "[format]") {
+  STATIC_CHECK(zero_code<TwoZeros> == 2);
+}
+
+TEST_CASE("where a table holds both zeros, only negative values take -0", "[format]") {
+  STATIC_CHECK(encode<TwoZeros>(0.f) == 2);
+  STATIC_CHECK(encode<TwoZeros>(-0.f) == 2);
+  STATIC_CHECK(encode<TwoZeros>(0x1p-149f) == 2);
+  STATIC_CHECK(encode<TwoZeros>(-0x1p-149f) == 1);
+  STATIC_CHECK(encode<TwoZeros>(0.5f) == 2);
+  STATIC_CHECK(encode<TwoZeros>(-0.5f) == 0);
 }

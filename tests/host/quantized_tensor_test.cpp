@@ -148,3 +148,10 @@ TEST_CASE("const tensors give read-only views", "[host]") {
   STATIC_CHECK(
       std::same_as<decltype(std::declval<Tensor const&>().matrix()), QuantizedMatrix<Plain const>>);
 }
+
+TEST_CASE("what was moved from is empty", "[host]") {
+  QuantizedTensor<Nested> from(50, 100);
+  QuantizedTensor<Nested> const to(std::move(from));
+  CHECK(to.bytes() > 0);
+  CHECK(holds_nothing(from));  // NOLINT: the moved-from state is the subject
+}

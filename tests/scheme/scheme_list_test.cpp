@@ -126,3 +126,13 @@ TEST_CASE("dispatch neither copies nor moves what it calls", "[scheme]") {
   CHECK(dispatch(Served{}, desc_of<Rows>, counter));
   CHECK(counter.bits == 12);
 }
+
+TEST_CASE("an empty list serves nothing", "[scheme]") {
+  int calls = 0;
+  auto const status = dispatch(SchemeList<>{}, desc_of<Plain>, [&]<SchemeSpec>() {
+    ++calls;
+    return Status{};
+  });
+  CHECK(status.code == Errc::unsupported_scheme);
+  CHECK(calls == 0);
+}

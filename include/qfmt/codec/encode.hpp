@@ -21,6 +21,17 @@ struct DecisionPoints {
 
 namespace detail {
 
+/// In order of value, -0 before +0.
+QFMT_HD constexpr bool comes_before(float a, float b) {
+  return a < b || (a == b && float_bits(a) > float_bits(b) && is_zero(a));
+}
+
+/// Where the upper of two neighbouring levels begins: above their f32 midpoint, but zero itself
+/// belongs to +0 where a table holds both zeros.
+QFMT_HD constexpr float midpoint(float lower, float upper) {
+  return is_zero(lower) && is_zero(upper) ? -0x1p-149f : (lower + upper) * 0.5f;
+}
+
 template <CodebookFormat F>
 QFMT_HD constexpr auto decision_points() {
   constexpr auto book = F::codebook;
@@ -29,7 +40,8 @@ QFMT_HD constexpr auto decision_points() {
   d.in_order = true;
   for (int i = 0; i < book.count; ++i) {  // insertion sort of the codes by level
     int at = i;
-    for (; at > 0 && book.level[i] < book.level[d.code[at - 1]]; --at) d.code[at] = d.code[at - 1];
+    for (; at > 0 && comes_before(book.level[i], book.level[d.code[at - 1]]); --at)
+      d.code[at] = d.code[at - 1];
     d.code[at] = static_cast<uint8_t>(i);
   }
   for (int rank = 0; rank < d.capacity; ++rank) {
@@ -39,7 +51,7 @@ QFMT_HD constexpr auto decision_points() {
     } else if constexpr (requires { F::thresholds[0]; }) {
       d.below[rank] = F::thresholds[rank];
     } else {
-      d.below[rank] = (book.level[d.code[rank]] + book.level[d.code[rank + 1]]) * 0.5f;
+      d.below[rank] = midpoint(book.level[d.code[rank]], book.level[d.code[rank + 1]]);
     }
   }
   return d;

@@ -10,6 +10,8 @@
 //       optional      peak, round(t)                 encode(x, absmax) = round(x * (peak /
 //       absmax)):
 //                                                    lets a block divide once
+//
+// For device code the functions carry QFMT_HD.
 #pragma once
 
 #include "qfmt/format/codebook.hpp"

@@ -30,6 +30,10 @@ Status search_non_finite(Executor& executor, T const* values, QuantizedSpan<S> c
 template <class Encoder, class Executor, MutableScheme S, Element T>
 Status quantize_over(Executor& executor, std::span<T const> values, QuantizedSpan<S> const& out,
                      QuantizeOptions options, Workspace workspace) {
+  static_assert(
+      EncoderFor<Encoder, typename S::format, T>,
+      "qfmt::host::quantize: the argument after the view is an encoder, such as Nearest{}; "
+      "options follow it");
   if (Status const s = check_output(values, out); !s) return s;
   if (Status const s = check_workspace<S>(out.size, workspace); !s) return s;
   Split const split = Split::of(out);

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <new>
+#include <utility>
 
 namespace qfmt::inline v0 {
 
@@ -33,6 +34,13 @@ class QuantizedTensor {
     matrix_ = place<S>(storage_.get(), rows, cols);
   }
 
+  QuantizedTensor(QuantizedTensor&& other) noexcept { swap(other); }
+  QuantizedTensor& operator=(QuantizedTensor&& other) noexcept {
+    QuantizedTensor taken(std::move(other));  // leaves `other` empty
+    swap(taken);
+    return *this;
+  }
+
   QuantizedSpan<S> span() { return matrix_.values; }
   QuantizedSpan<S const> span() const { return matrix_.values; }
   QuantizedMatrix<S> matrix() { return matrix_; }
@@ -55,6 +63,13 @@ class QuantizedTensor {
   struct Free {
     void operator()(std::byte* p) const { ::operator delete(p, alignment); }
   };
+
+  void swap(QuantizedTensor& other) noexcept {
+    std::swap(placement_, other.placement_);
+    std::swap(storage_, other.storage_);
+    std::swap(matrix_, other.matrix_);
+    std::swap(status_, other.status_);
+  }
 
   static std::byte* allocate(int64_t bytes) {
     auto const size = static_cast<std::size_t>(bytes > 0 ? bytes : 1);

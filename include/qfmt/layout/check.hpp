@@ -17,6 +17,37 @@ QFMT_HD constexpr Errc check_pointer(T const* p) {
   return Errc::ok;
 }
 
+template <SchemeSpec S>
+QFMT_HD constexpr Errc check(QuantizedSpan<S> const& view);
+
+/// What must hold of the scales of `size` > 0 values. A scale policy of one's own brings an
+/// overload.
+template <SchemeSpec S>
+QFMT_HD constexpr Errc check_scales(PlainScales<S> const& scales, int64_t) {
+  if constexpr (StoresLevels<typename S::format>) {
+    if (scales.levels != nullptr)
+      if (Errc const e = check_pointer(scales.levels); e != Errc::ok) return e;
+  }
+  return check_pointer(scales.absmax);
+}
+
+template <SchemeSpec S>
+QFMT_HD constexpr Errc check_scales(RowScales<S> const& scales, int64_t size) {
+  if (scales.row_length <= 0 || size % scales.row_length != 0) return Errc::unsupported_shape;
+  if constexpr (StoresLevels<typename S::format>) {
+    if (scales.levels != nullptr)
+      if (Errc const e = check_pointer(scales.levels); e != Errc::ok) return e;
+  }
+  return check_pointer(scales.absmax);
+}
+
+template <SchemeSpec S>
+QFMT_HD constexpr Errc check_scales(NestedScales<S> const& scales, int64_t size) {
+  if (scales.absmax.size != block_count<S>(size)) return Errc::size_mismatch;
+  if (Errc const e = check_pointer(scales.offset); e != Errc::ok) return e;
+  return check(scales.absmax);
+}
+
 /// ok, or what is wrong with a view: null_pointer, misaligned (codes may have any alignment, floats
 /// must have theirs), size_mismatch (a negative size, nested scales of another count),
 /// unsupported_shape (rows that do not divide the size). An empty view is ok whatever it points at.
@@ -25,22 +56,7 @@ QFMT_HD constexpr Errc check(QuantizedSpan<S> const& view) {
   if (view.size < 0) return Errc::size_mismatch;
   if (view.size == 0) return Errc::ok;
   if (view.codes == nullptr) return Errc::null_pointer;
-
-  if constexpr (S::is_nested) {
-    if (view.scales.absmax.size != block_count<S>(view.size)) return Errc::size_mismatch;
-    if (Errc const e = check_pointer(view.scales.offset); e != Errc::ok) return e;
-    return check(view.scales.absmax);
-  } else {
-    if constexpr (S::is_row_wise) {
-      int64_t const row = view.scales.row_length;
-      if (row <= 0 || view.size % row != 0) return Errc::unsupported_shape;
-    }
-    if constexpr (StoresLevels<typename S::format>) {
-      if (view.scales.levels != nullptr)
-        if (Errc const e = check_pointer(view.scales.levels); e != Errc::ok) return e;
-    }
-    return check_pointer(view.scales.absmax);
-  }
+  return check_scales(view.scales, view.size);
 }
 
 }  // namespace qfmt::inline v0

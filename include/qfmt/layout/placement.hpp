@@ -22,6 +22,9 @@ struct Placement {
 /// and bulk copies. No size is multiplied before it is known to fit.
 template <SchemeSpec S>
 QFMT_HD constexpr Placement placement(int64_t rows, int64_t cols) {
+  static_assert(S::is_nested || stl::same_as<typename S::scale, DoubleQuant<false>>,
+                "qfmt::placement: only f32 and nested scales are laid out; a scale policy of one's "
+                "own allocates its own");
   constexpr int64_t limit = int64_t{1} << 60;  // values; their bytes then fit 64 bits too
   if (rows < 0 || cols < 0 || (cols > 0 && rows > limit / cols)) return {};
 

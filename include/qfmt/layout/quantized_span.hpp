@@ -81,7 +81,9 @@ struct NestedScales {
 };
 
 namespace detail {
-/// A scale policy of one's own brings its view along as `template <class S> using scales`.
+/// A scale policy of one's own brings its view along as `template <class S> using scales`, and
+/// beside the view scale_at and check_scales, found by their argument; with QFMT_HD for device
+/// code.
 template <class S, class Scale>
 struct scales_of {
   using type = typename Scale::template scales<S>;

@@ -33,7 +33,7 @@ inline constexpr SchemeDesc desc_of{S::format::name, S::block_size, S::is_row_wi
 /// Calls fn.template operator()<S>() for the scheme that `desc` describes and returns its Status;
 /// Errc::unsupported_scheme where the list does not hold it.
 template <SchemeSpec... Ss, class Fn>
-Status dispatch(SchemeList<Ss...>, SchemeDesc desc, Fn&& fn) {
+Status dispatch(SchemeList<Ss...>, [[maybe_unused]] SchemeDesc desc, [[maybe_unused]] Fn&& fn) {
   Status result{Errc::unsupported_scheme};
   (void)((desc == desc_of<Ss> && (result = fn.template operator()<Ss>(), true)) || ...);
   return result;

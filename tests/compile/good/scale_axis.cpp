@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <type_traits>
+#include <vector>
 
 namespace mine {
 
@@ -32,6 +33,12 @@ template <qfmt::SchemeSpec S>
 QFMT_HD constexpr float scale_at(E8M0View<S> const& scales, std::int64_t block) {
   std::uint32_t const e = scales.exponent[block];
   return qfmt::float_from_bits(e == 255 ? qfmt::canonical_nan_bits : e == 0 ? 1u << 22 : e << 23);
+}
+
+/// Likewise from the library's checks.
+template <qfmt::SchemeSpec S>
+QFMT_HD constexpr qfmt::Errc check_scales(E8M0View<S> const& scales, std::int64_t) {
+  return scales.exponent == nullptr ? qfmt::Errc::null_pointer : qfmt::Errc::ok;
 }
 
 }  // namespace mine
@@ -83,6 +90,13 @@ constexpr bool block_form() {
   return true;
 }
 static_assert(block_form());
+
+/// And the host operations that decode.
+[[maybe_unused]] Status decode_on_host(QuantizedSpan<S const> view, std::vector<float>& out) {
+  return host::dequantize(view, out);
+}
+static_assert(check(QuantizedSpan<S>{nullptr, {}, 0}) == Errc::ok);
+static_assert(check(QuantizedSpan<S>{nullptr, {}, 1}) == Errc::null_pointer);
 
 /// Formula formats, too.
 using Rounded = Scheme<mine::E8M0, Format<Int8>>;
