@@ -51,11 +51,11 @@ class MappedFile {
     if (::fstat(file.fd_.get(), &info) != 0) return system_error(file.path_, "reading its size");
     if (!S_ISREG(info.st_mode)) return Error{{Errc::file_error}, file.path_, "not a regular file"};
     file.size_ = static_cast<std::size_t>(info.st_size);
-    if (file.size_ == 0) return file;
+    if (file.size_ == 0) return Result<MappedFile>(std::move(file));
     void* const data = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, file.fd_.get(), 0);
     if (data == MAP_FAILED) return system_error(file.path_, "mapping it");
     file.data_ = static_cast<std::byte const*>(data);
-    return file;
+    return Result<MappedFile>(std::move(file));
   }
 
   MappedFile(MappedFile&& other) noexcept

@@ -88,7 +88,7 @@ class SafetensorsWriter {
     for (std::size_t i = 0; i < writer.tensors_.size(); ++i)
       writer.index_.emplace(writer.tensors_[i].name, i);
     writer.written_.assign(writer.tensors_.size(), 0);
-    return writer;
+    return Result<SafetensorsWriter>(std::move(writer));  // nvcc moves into it only when told
   }
 
   SafetensorsWriter(SafetensorsWriter&& other) noexcept { swap(other); }
