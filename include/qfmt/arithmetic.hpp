@@ -59,7 +59,7 @@ QFMT_HD constexpr float mul(float a, float b) {
 
 QFMT_HD constexpr float sub(float a, float b) {
 #if defined(__CUDA_ARCH__)
-  if (!__builtin_is_constant_evaluated()) return ptx::add_rn(a, -b);
+  if (!__builtin_is_constant_evaluated()) return ptx::sub_rn(a, b);
 #endif
   return a - b;
 }
@@ -69,6 +69,21 @@ QFMT_HD constexpr float div(float a, float b) {
   if (!__builtin_is_constant_evaluated()) return ptx::div_rn(a, b);
 #endif
   return a / b;
+}
+
+QFMT_HD constexpr double to_double(float a) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) return ptx::to_double(a);
+#endif
+  return static_cast<double>(a);
+}
+
+/// Nearest float, ties to even.
+QFMT_HD constexpr float to_float(double a) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) return ptx::to_float(a);
+#endif
+  return static_cast<float>(a);
 }
 
 QFMT_HD constexpr bool greater(float a, float b) {

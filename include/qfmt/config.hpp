@@ -15,6 +15,10 @@
 #error "qfmt is exact to the bit and cannot be under -ffast-math: compile this file without it."
 #endif
 
+#if defined(__ASSOCIATIVE_MATH__) || defined(__RECIPROCAL_MATH__)
+#error "qfmt is exact to the bit and cannot be under -fassociative-math or -freciprocal-math."
+#endif
+
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ == 2
 #error "qfmt needs float arithmetic in float: x87 evaluation (-mfpmath=387) rounds differently."
 #endif

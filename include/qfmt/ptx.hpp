@@ -29,6 +29,24 @@ __device__ inline float div_rn(float a, float b) {
   return r;
 }
 
+__device__ inline float sub_rn(float a, float b) {
+  float r;
+  asm("sub.rn.f32 %0, %1, %2;" : "=f"(r) : "f"(a), "f"(b));
+  return r;
+}
+
+__device__ inline double to_double(float a) {
+  double r;
+  asm("cvt.f64.f32 %0, %1;" : "=d"(r) : "f"(a));
+  return r;
+}
+
+__device__ inline float to_float(double a) {
+  float r;
+  asm("cvt.rn.f32.f64 %0, %1;" : "=f"(r) : "d"(a));
+  return r;
+}
+
 /// a > b with subnormals kept; false when either is NaN.
 __device__ inline bool greater(float a, float b) {
   int r;

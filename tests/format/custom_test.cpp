@@ -156,6 +156,20 @@ struct TwoZeros {
   static constexpr Codebook codebook{-1.f, -0.f, 0.f, 1.f};
 };
 
+/// Two's complement: the natural way to write it, with -1 as 0xFF.
+struct SignedInt4 {
+  static constexpr auto name = "signed_int4";
+  static constexpr int bits = 4;
+  QFMT_HD static constexpr float decode(std::uint8_t code, float absmax) {
+    int const q = code < 8 ? code : code - 16;
+    return static_cast<float>(q) * absmax / 7.f;
+  }
+  QFMT_HD static constexpr std::uint8_t encode(float x, float absmax) {
+    float const t = x / absmax * 7.f;
+    return static_cast<std::uint8_t>(static_cast<int>(t < 0.f ? t - 0.5f : t + 0.5f));
+  }
+};
+
 }  // namespace
 
 TEMPLATE_TEST_CASE("a user's codebook encodes to the nearest level", "[format]", AF4, Eight,
@@ -304,4 +318,13 @@ TEST_CASE("where a table holds both zeros, only negative values take -0", "[form
   STATIC_CHECK(encode<TwoZeros>(-0x1p-149f) == 1);
   STATIC_CHECK(encode<TwoZeros>(0.5f) == 2);
   STATIC_CHECK(encode<TwoZeros>(-0.5f) == 0);
+}
+
+TEST_CASE("a formula that returns negative codes does not touch its neighbour", "[format]") {
+  float const values[7]{7.f, -1.f, 7.f, -7.f, 3.f, -3.f, -1.f};
+  QuantizedTensor<Scheme<Format<SignedInt4>>> tensor(7);
+  REQUIRE(host::quantize(values, tensor.span()));
+  float decoded[7]{};
+  REQUIRE(host::dequantize(tensor.span(), decoded));
+  for (int i = 0; i < 7; ++i) CHECK(decoded[i] == values[i]);
 }

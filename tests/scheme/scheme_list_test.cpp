@@ -136,3 +136,13 @@ TEST_CASE("an empty list serves nothing", "[scheme]") {
   CHECK(status.code == Errc::unsupported_scheme);
   CHECK(calls == 0);
 }
+
+TEST_CASE("a row-wise description needs no block size", "[scheme]") {
+  using Rows = Scheme<Format<Int8>, RowWise>;
+  auto const served = dispatch(SchemeList<Rows>{}, {.format = "int8", .row_wise = true},
+                               [&]<SchemeSpec>() { return Status{}; });
+  CHECK(served);
+  auto const blocks = dispatch(SchemeList<Rows>{}, {.format = "int8", .block_size = 0},
+                               [&]<SchemeSpec>() { return Status{}; });
+  CHECK(blocks.code == Errc::unsupported_scheme);
+}

@@ -44,14 +44,15 @@ namespace detail {
 inline constexpr int tile_size = 64;
 
 /// Two 4-bit codes to a byte, the first in the high nibble; an odd last nibble is the code of zero.
+/// Of a code the low four bits count: a signed format may return -1.
 template <FormatSpec F>
 QFMT_HD constexpr void store_codes(uint8_t const* code, int n, uint8_t* out) {
   if constexpr (bits_of<F> == 8) {
     for (int i = 0; i < n; ++i) out[i] = code[i];
   } else {
     for (int i = 0; i < n / 2; ++i)
-      out[i] = static_cast<uint8_t>(code[2 * i] << 4 | code[2 * i + 1]);
-    if (n % 2 != 0) out[n / 2] = static_cast<uint8_t>(code[n - 1] << 4 | zero_code<F>);
+      out[i] = static_cast<uint8_t>(code[2 * i] << 4 | (code[2 * i + 1] & 15));
+    if (n % 2 != 0) out[n / 2] = static_cast<uint8_t>(code[n - 1] << 4 | (zero_code<F> & 15));
   }
 }
 

@@ -160,7 +160,7 @@ template <FormatSpec F>
 QFMT_HD constexpr uint8_t encode(float x, float absmax) {
   if (is_zero(absmax)) return zero_code<F>;
   if constexpr (CodebookFormat<F>) {
-    return encode<F>(block_scaling<F>(absmax)(x));
+    return encode<F>(exact::rounded(block_scaling<F>(absmax)(x)));
   } else {
     return static_cast<uint8_t>(F::encode(x, absmax));
   }

@@ -27,11 +27,13 @@ struct Nearest {
   }
 };
 
-/// What host::quantize asks of an encoder.
+/// What host::quantize asks of an encoder. An encoder may carry settings: its functions are called
+/// on the object that was passed. `scale` must be NaN for a block that holds a NaN or an infinity,
+/// and finite for all others; it is what is stored and what `encode` and the decoders are given.
 template <class E, class F, class T>
-concept EncoderFor = requires(T const* values, int64_t n, float s, uint8_t* codes) {
-  { E::template scale<F>(values, n) } -> stl::same_as<float>;
-  E::template encode<F>(values, n, s, codes);
+concept EncoderFor = requires(E const& e, T const* values, int64_t n, float s, uint8_t* codes) {
+  { e.template scale<F>(values, n) } -> stl::same_as<float>;
+  e.template encode<F>(values, n, s, codes);
 };
 
 }  // namespace qfmt::inline v0

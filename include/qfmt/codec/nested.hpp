@@ -15,7 +15,7 @@ struct ScaleSum {
   int64_t count = 0;
 
   QFMT_HD static constexpr ScaleSum of(float absmax) {
-    return is_finite(absmax) ? ScaleSum{absmax, 1} : ScaleSum{};
+    return is_finite(absmax) ? ScaleSum{exact::to_double(absmax), 1} : ScaleSum{};
   }
   QFMT_HD friend constexpr ScaleSum operator+(ScaleSum a, ScaleSum b) {
     return {a.sum + b.sum, a.count + b.count};
@@ -23,7 +23,7 @@ struct ScaleSum {
 
   /// The offset of nested scales: divided in f64, rounded once to f32; 0 where none was finite.
   QFMT_HD constexpr float mean() const {
-    return count == 0 ? 0.f : static_cast<float>(sum / static_cast<double>(count));
+    return count == 0 ? 0.f : exact::to_float(sum / static_cast<double>(count));
   }
 };
 

@@ -23,11 +23,15 @@ template <class R>
 concept ElementRange = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
     Element<std::ranges::range_value_t<R>>;
 
+namespace detail {
+template <class R>
+using value_reference_t = std::ranges::range_value_t<R>&;
+}  // namespace detail
+
 /// Vectors, arrays and spans that can be written through.
 template <class R>
-concept OutputElementRange = ElementRange<R> && std::same_as < std::ranges::range_reference_t<R>,
-        std::ranges::range_value_t<R>
-& > ;
+concept OutputElementRange = ElementRange<R> &&
+    std::same_as<std::ranges::range_reference_t<R>, detail::value_reference_t<R>>;
 
 template <ElementRange R>
 constexpr auto as_span(R&& range) {

@@ -9,7 +9,6 @@
 #include "qfmt/host/arguments.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 
 namespace qfmt::inline v0::host {
@@ -50,7 +49,7 @@ constexpr bool has_own_map(QuantizedSpan<S> const& view) {
     return has_own_map(view.scales.absmax);
   } else if constexpr (StoresLevels<F>) {
     float const* const stored = stored_levels(view.scales);
-    for (int c = 0; stored != nullptr && c < 1 << S::bits; ++c)
+    for (int c = 0; stored != nullptr && c < F::codebook.count; ++c)
       if (stored[c] != level<F>(static_cast<uint8_t>(c))) return false;
   }
   return true;
@@ -79,30 +78,31 @@ void count_non_finite(T const* values, int64_t n, QuantizeOptions options) {
   if (options.non_finite_count == nullptr) return;
   unsigned long long found = 0;
   for (int64_t i = 0; i < n; ++i) found += magnitude_bits(values[i]) >= infinity_bits<T>();
-  std::atomic_ref(*options.non_finite_count).fetch_add(found, std::memory_order_relaxed);
+  __atomic_fetch_add(options.non_finite_count, found, __ATOMIC_RELAXED);
 }
 
 /// Scales and codes of a range of blocks; the inputs have been checked.
 template <class Encoder, MutableScheme S, Element T>
-void encode_blocks(T const* values, QuantizedSpan<S> const& out, BlockRange range,
-                   QuantizeOptions options) {
+void encode_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
+                   BlockRange range, QuantizeOptions options) {
   using F = typename S::format;
   for (int64_t b = range.first; b < range.last; ++b) {
     auto const [first, n] = values_of(out, b);
-    float const scale = Encoder::template scale<F>(values + first, n);
+    float const scale = encoder.template scale<F>(values + first, n);
     if (!is_finite(scale)) count_non_finite(values + first, n, options);
     out.scales.absmax[b] = scale;
-    Encoder::template encode<F>(values + first, n, scale, out.codes + first * S::bits / 8);
+    encoder.template encode<F>(values + first, n, scale, out.codes + first * S::bits / 8);
   }
 }
 
 /// The plain scales of a range of blocks, summed by the tree; stored where `absmax` is not null.
 template <class Encoder, SchemeSpec S, Element T>
-ScaleSum sum_scales(T const* values, QuantizedSpan<S> const& out, BlockRange range, float* absmax) {
+ScaleSum sum_scales(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
+                    BlockRange range, float* absmax) {
   ScaleSumTree tree;
   for (int64_t b = range.first; b < range.last; ++b) {
     auto const [first, n] = values_of(out, b);
-    float const scale = Encoder::template scale<typename S::format>(values + first, n);
+    float const scale = encoder.template scale<typename S::format>(values + first, n);
     if (absmax != nullptr) absmax[b] = scale;
     tree.append(ScaleSum::of(scale));
   }
@@ -112,8 +112,8 @@ ScaleSum sum_scales(T const* values, QuantizedSpan<S> const& out, BlockRange ran
 /// Codes and quantized scales of a range of blocks that begins at a group of 256, given the offset.
 /// `absmax` are the plain scales of all blocks; null: they are worked out again.
 template <class Encoder, MutableScheme S, Element T>
-void encode_nested_blocks(T const* values, float const* absmax, QuantizedSpan<S> const& out,
-                          BlockRange range, QuantizeOptions options) {
+void encode_nested_blocks(Encoder const& encoder, T const* values, float const* absmax,
+                          QuantizedSpan<S> const& out, BlockRange range, QuantizeOptions options) {
   using F = typename S::format;
   constexpr int64_t group_size = AbsmaxScheme::block_size;
   for (int64_t group = range.first; group < range.last; group += group_size) {
@@ -122,10 +122,10 @@ void encode_nested_blocks(T const* values, float const* absmax, QuantizedSpan<S>
     for (int64_t b = group; b < end; ++b) {
       auto const [first, n] = values_of(out, b);
       float const scale =
-          absmax != nullptr ? absmax[b] : Encoder::template scale<F>(values + first, n);
+          absmax != nullptr ? absmax[b] : encoder.template scale<F>(values + first, n);
       if (!is_finite(scale)) count_non_finite(values + first, n, options);
       scales[b - group] = scale;
-      Encoder::template encode<F>(values + first, n, scale, out.codes + first * S::bits / 8);
+      encoder.template encode<F>(values + first, n, scale, out.codes + first * S::bits / 8);
     }
     encode_scales(scales, group, end - group, *out.scales.offset, out.scales.absmax);
   }

@@ -27,7 +27,9 @@ struct Serial {
 };
 
 /// Up to `count` threads for the length of one call, the calling one among them; 0: one for each
-/// hardware thread. Allocates; where the system grants fewer threads, those at hand do the work.
+/// hardware thread. Allocates. Where the system grants fewer threads, those at hand do the work;
+/// built with -fno-exceptions, a refused thread ends the program, as std::thread's constructor then
+/// does.
 struct Threads {
   int count = 0;
 

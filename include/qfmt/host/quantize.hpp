@@ -28,8 +28,8 @@ Status search_non_finite(Executor& executor, T const* values, QuantizedSpan<S> c
 }
 
 template <class Encoder, class Executor, MutableScheme S, Element T>
-Status quantize_over(Executor& executor, std::span<T const> values, QuantizedSpan<S> const& out,
-                     QuantizeOptions options, Workspace workspace) {
+Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T const> values,
+                     QuantizedSpan<S> const& out, QuantizeOptions options, Workspace workspace) {
   static_assert(
       EncoderFor<Encoder, typename S::format, T>,
       "qfmt::host::quantize: the argument after the view is an encoder, such as Nearest{}; "
@@ -43,19 +43,19 @@ Status quantize_over(Executor& executor, std::span<T const> values, QuantizedSpa
 
   if constexpr (!S::is_nested) {
     executor(split.tasks(),
-             [&](int64_t task) { encode_blocks<Encoder>(in, out, split.range(task), options); });
+             [&](int64_t task) { encode_blocks(encoder, in, out, split.range(task), options); });
   } else if (out.size > 0) {
     auto* const absmax = static_cast<float*>(workspace.data);
     std::array<ScaleSum, max_tasks> sums;
     executor(split.tasks(), [&](int64_t task) {
-      sums[static_cast<size_t>(task)] = sum_scales<Encoder>(in, out, split.range(task), absmax);
+      sums[static_cast<size_t>(task)] = sum_scales(encoder, in, out, split.range(task), absmax);
     });
     ScaleSumTree tree;
     for (int64_t task = 0; task < split.tasks(); ++task)
       tree.append(sums[static_cast<size_t>(task)], split.height());
     *out.scales.offset = tree.total().mean();
     executor(split.tasks(), [&](int64_t task) {
-      encode_nested_blocks<Encoder>(in, absmax, out, split.range(task), options);
+      encode_nested_blocks(encoder, in, absmax, out, split.range(task), options);
     });
   }
   return {};
@@ -73,10 +73,10 @@ Status quantize_over(Executor& executor, std::span<T const> values, QuantizedSpa
 /// map_mismatch where `out` carries a stored map that is not the format's own; non_finite with the
 /// index of the first NaN or infinity, unless options propagate it. Neither allocates nor throws.
 template <MutableScheme S, Element T, class Encoder = Nearest>
-Status quantize(std::span<T const> values, QuantizedSpan<S> out, Encoder = {},
+Status quantize(std::span<T const> values, QuantizedSpan<S> out, Encoder encoder = {},
                 QuantizeOptions options = {}, Workspace workspace = {}) {
   Serial serial;
-  return detail::quantize_over<Encoder>(serial, values, out, options, workspace);
+  return detail::quantize_over(serial, encoder, values, out, options, workspace);
 }
 
 /// The same for vectors, arrays and spans of any extent.
@@ -89,11 +89,12 @@ Status quantize(R&& values, QuantizedSpan<S> out, Encoder encoder = {},
 
 /// The same over an executor (Threads{}, or an engine's own): equal bytes, equal errors.
 template <class Executor, ElementRange R, MutableScheme S, class Encoder = Nearest>
-Status quantize_parallel(Executor&& executor, R&& values, QuantizedSpan<S> out, Encoder = {},
-                         QuantizeOptions options = {}, Workspace workspace = {}) {
+Status quantize_parallel(Executor&& executor, R&& values, QuantizedSpan<S> out,
+                         Encoder encoder = {}, QuantizeOptions options = {},
+                         Workspace workspace = {}) {
   using T = std::ranges::range_value_t<R>;
-  return detail::quantize_over<Encoder>(executor, std::span<T const>(as_span(values)), out, options,
-                                        workspace);
+  return detail::quantize_over(executor, encoder, std::span<T const>(as_span(values)), out, options,
+                               workspace);
 }
 
 }  // namespace qfmt::inline v0::host

@@ -14,7 +14,7 @@ namespace qfmt::inline v0::host {
 /// tensor, before anything of the range is written.
 template <MutableScheme S, ElementRange R, class Encoder = Nearest>
   requires(!S::is_nested)
-Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encoder = {},
+Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encoder encoder = {},
                       QuantizeOptions options = {}) {
   auto const in = as_span(values);
   if (Status const s = detail::check_output(in, out); !s) return s;
@@ -22,7 +22,7 @@ Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encode
   if (!options.propagate_non_finite)
     if (int64_t const i = detail::find_non_finite(in.data(), out, range); i != detail::none)
       return {Errc::non_finite, i};
-  detail::encode_blocks<Encoder>(in.data(), out, range, options);
+  detail::encode_blocks(encoder, in.data(), out, range, options);
   return {};
 }
 
@@ -31,7 +31,7 @@ Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encode
 template <SchemeSpec S, ElementRange R, class Encoder = Nearest>
   requires(S::is_nested)
 Status absmax_range(R&& values, std::span<float> absmax, QuantizedSpan<S> out, BlockRange range,
-                    Encoder = {}, QuantizeOptions options = {}) {
+                    Encoder encoder = {}, QuantizeOptions options = {}) {
   auto const in = as_span(values);
   if (Status const s = detail::check_call(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
@@ -42,7 +42,7 @@ Status absmax_range(R&& values, std::span<float> absmax, QuantizedSpan<S> out, B
   for (int64_t b = range.first; b < range.last; ++b) {
     auto const [first, n] = detail::values_of(out, b);
     absmax[static_cast<size_t>(b)] =
-        Encoder::template scale<typename S::format>(in.data() + first, n);
+        encoder.template scale<typename S::format>(in.data() + first, n);
   }
   return {};
 }
@@ -66,7 +66,7 @@ Status nested_offset(std::span<float const> absmax, QuantizedSpan<S> out) {
 template <MutableScheme S, ElementRange R, class Encoder = Nearest>
   requires(S::is_nested)
 Status encode_range(R&& values, std::span<float const> absmax, QuantizedSpan<S> out,
-                    BlockRange range, Encoder = {}, QuantizeOptions options = {}) {
+                    BlockRange range, Encoder encoder = {}, QuantizeOptions options = {}) {
   auto const in = as_span(values);
   if (Status const s = detail::check_output(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
@@ -75,7 +75,7 @@ Status encode_range(R&& values, std::span<float const> absmax, QuantizedSpan<S> 
       range.first % group == 0 && (range.last % group == 0 || range.last == block_count_of(out));
   if (!on_groups || static_cast<int64_t>(absmax.size()) != block_count_of(out))
     return {Errc::size_mismatch};
-  detail::encode_nested_blocks<Encoder>(in.data(), absmax.data(), out, range, options);
+  detail::encode_nested_blocks(encoder, in.data(), absmax.data(), out, range, options);
   return {};
 }
 

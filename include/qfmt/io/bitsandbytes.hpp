@@ -13,6 +13,7 @@
 // and for LLM.int8(): P.weight I8 (rows, cols), P.SCB F32 (rows), P.weight_format U8 ().
 #pragma once
 
+#include "qfmt/codec/decode.hpp"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
@@ -32,6 +33,17 @@ constexpr bool bitsandbytes_loads() {
     return std::same_as<F, Int8>;
   } else {
     return (std::same_as<F, NF4> || std::same_as<F, FP4>)&&S::block_size >= 32;
+  }
+}
+
+/// True if this layout can hold the scheme: 4-bit codebooks in blocks, row-wise Int8.
+template <SchemeSpec S>
+constexpr bool has_bitsandbytes_layout() {
+  using F = typename S::format;
+  if constexpr (S::is_row_wise) {
+    return std::same_as<F, Int8>;
+  } else {
+    return CodebookFormat<F> && S::bits == 4;
   }
 }
 
@@ -89,6 +101,8 @@ inline std::span<std::byte const> as_bytes(void const* data, std::int64_t bytes)
 /// Errors: size_overflow; unsupported_shape where row-wise scales meet another rank than 2.
 template <SchemeSpec S>
 Result<std::vector<TensorInfo>> quantized_pieces(TensorInfo const& weight, float offset = 0.f) {
+  static_assert(has_bitsandbytes_layout<S>(),
+                "qfmt::io: bitsandbytes' layout holds 4-bit codebooks in blocks and row-wise Int8");
   auto const count = value_count(weight.name, weight.shape);
   if (!count) return count.error();
   if constexpr (S::is_row_wise) {
@@ -115,12 +129,32 @@ Result<std::vector<TensorInfo>> quantized_pieces(TensorInfo const& weight, float
   }
 }
 
+namespace detail {
+/// A view that has the weight's shape and can be read.
+template <SchemeSpec S>
+Error check_shape(TensorInfo const& weight, QuantizedSpan<S const> const& values) {
+  if (Errc const e = check(values); e != Errc::ok) return {{e}, weight.name, {}};
+  auto const count = value_count(weight.name, weight.shape);
+  if (!count) return count.error();
+  bool fits = *count == values.size;
+  if constexpr (S::is_row_wise) {
+    fits = fits && weight.shape.size() == 2 &&
+           (values.size == 0 || values.scales.row_length == weight.shape[1]);
+  }
+  if (fits) return {};
+  return {{Errc::size_mismatch}, weight.name, "the view has another shape than the weight"};
+}
+}  // namespace detail
+
 /// Writes the pieces of a weight to a writer that was laid out with quantized_pieces<S>.
+/// Errors: those of the view and the writer; size_mismatch where the view's shape is another.
 template <SchemeSpec S>
 Error write_quantized(SafetensorsWriter& writer, TensorInfo const& weight,
                       QuantizedSpan<S const> values) {
-  if (Errc const e = check(values); e != Errc::ok) return {{e}, weight.name, {}};
-  Error error;
+  static_assert(has_bitsandbytes_layout<S>(),
+                "qfmt::io: bitsandbytes' layout holds 4-bit codebooks in blocks and row-wise Int8");
+  Error error = detail::check_shape<S>(weight, values);
+  if (error) return error;
   auto const write = [&](std::string const& name, void const* data, std::int64_t bytes) {
     if (!error && bytes > 0) error = writer.write(name, detail::as_bytes(data, bytes));
   };
@@ -128,7 +162,10 @@ Error write_quantized(SafetensorsWriter& writer, TensorInfo const& weight,
   if constexpr (S::is_row_wise) {
     auto const module = detail::module_of(weight.name);
     std::uint8_t const row_major = 0;
-    write(module + ".SCB", values.scales.absmax, weight.shape[0] * 4);
+    std::vector<float> const empty_rows(values.size == 0 ? static_cast<std::size_t>(weight.shape[0])
+                                                         : 0);
+    float const* const scales = values.size == 0 ? empty_rows.data() : values.scales.absmax;
+    write(module + ".SCB", scales, weight.shape[0] * 4);
     write(module + ".weight_format", &row_major, 1);
   } else {
     auto const blocks = block_count<S>(values.size);
@@ -140,7 +177,9 @@ Error write_quantized(SafetensorsWriter& writer, TensorInfo const& weight,
       write(weight.name + ".absmax", inner.codes, blocks);
       write(weight.name + ".nested_absmax", inner.scales.absmax,
             block_count<AbsmaxScheme>(blocks) * 4);
-      write(weight.name + ".nested_quant_map", Dynamic8::codebook.level, 256 * 4);
+      float const* const levels = stored_levels(inner.scales);  // what the codes were made with
+      write(weight.name + ".nested_quant_map",
+            levels != nullptr ? levels : Dynamic8::codebook.level, 256 * 4);
     } else {
       write(weight.name + ".absmax", values.scales.absmax, blocks * 4);
     }
@@ -174,6 +213,11 @@ inline Result<std::vector<QuantizedWeight>> find_quantized(SafetensorsFile const
       auto const module = t.name.substr(0, t.name.size() - 4);
       TensorInfo const* weight = file.find(module + ".weight");
       if (weight == nullptr) weight = file.find(module);
+      TensorInfo const* const format = file.find(module + ".weight_format");
+      if (format != nullptr && format->bytes() == 1 && file.bytes(*format)[0] != std::byte{0})
+        return Error{{Errc::unsupported_scheme},
+                     format->name + " in " + file.path(),
+                     "its weight is permuted for one GPU generation; only row order can be read"};
       if (weight != nullptr && weight->dtype == Dtype::I8 && weight->shape.size() == 2)
         found.push_back({weight->name, {Int8::name, 0, true, false}, Dtype::F16, weight->shape});
     }

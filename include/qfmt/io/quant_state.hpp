@@ -126,7 +126,9 @@ inline Result<QuantState> parse_quant_state(std::span<std::byte const> bytes,
       return wrong("nested_blocksize is not 256");
     if (nested_dtype == nullptr || *nested_dtype != "float32")
       return wrong("nested_dtype is not float32");
-    state.nested_offset = static_cast<float>(offset->get<double>());
+    double const value = offset->get<double>();
+    if (!(std::fabs(value) <= 3.4028234663852886e38)) return wrong("nested_offset is no f32");
+    state.nested_offset = static_cast<float>(value);
   }
   return state;
 }

@@ -169,7 +169,8 @@ class SafetensorsWriter {
   }
 
   Error reserve() const {
-    int const failed = ::posix_fallocate(fd_.get(), 0, file_bytes());
+    int failed = EINTR;
+    while (failed == EINTR) failed = ::posix_fallocate(fd_.get(), 0, file_bytes());
     if (failed == 0) return {};
     errno = failed;
     if (failed != EOPNOTSUPP && failed != EINVAL)

@@ -33,7 +33,7 @@ template <SchemeSpec S>
   requires StoresLevels<typename S::format>
 struct PlainScales<S> {
   same_const_t<S, float>* absmax = nullptr;  // (blocks)
-  float const* levels = nullptr;             // (256), or null for the built-in map
+  float const* levels = nullptr;             // (16 or 256), or null for the built-in map
 
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator PlainScales<C>() const {
@@ -59,7 +59,7 @@ template <SchemeSpec S>
 struct RowScales<S> {
   same_const_t<S, float>* absmax = nullptr;  // (rows)
   int64_t row_length = 0;
-  float const* levels = nullptr;  // (256), or null for the built-in map
+  float const* levels = nullptr;  // (16 or 256), or null for the built-in map
 
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator RowScales<C>() const {

@@ -23,7 +23,11 @@ struct SchemeDesc {
   bool row_wise = false;      ///< one scale per row
   bool double_quant = false;  ///< scales are quantized themselves
 
-  friend constexpr bool operator==(SchemeDesc const&, SchemeDesc const&) = default;
+  /// Where a row shares a scale there is no block size to compare.
+  friend constexpr bool operator==(SchemeDesc const& a, SchemeDesc const& b) {
+    return a.format == b.format && a.row_wise == b.row_wise && a.double_quant == b.double_quant &&
+           (a.row_wise || a.block_size == b.block_size);
+  }
 };
 
 /// What a scheme's metadata says.
