@@ -90,8 +90,9 @@ TEST_CASE("dispatch compares text, not pointers", "[scheme]") {
 TEST_CASE("what the list does not hold is unsupported, and nothing is called", "[scheme]") {
   for (SchemeDesc const& desc :
        {SchemeDesc{"nf4", 128}, SchemeDesc{"fp4", 64}, SchemeDesc{"", 64}, SchemeDesc{"NF4", 64},
-        SchemeDesc{"int8", 0}, SchemeDesc{"int8", 64, true}, SchemeDesc{"int8", 0, true, true},
-        SchemeDesc{"fp4", 4096, false, true}, SchemeDesc{"nf4", -1}, SchemeDesc{}}) {
+        SchemeDesc{"int8", 0}, SchemeDesc{"int8", 64, true, true},
+        SchemeDesc{"int8", 0, true, true}, SchemeDesc{"fp4", 4096, false, true},
+        SchemeDesc{"nf4", -1}, SchemeDesc{}}) {
     auto const outcome = choose(desc);
     INFO(desc.format << " " << desc.block_size);
     CHECK_FALSE(outcome.status);

@@ -149,8 +149,8 @@ Error check_shape(TensorInfo const& weight, QuantizedSpan<S const> const& values
 /// Writes the pieces of a weight to a writer that was laid out with quantized_pieces<S>.
 /// Errors: those of the view and the writer; size_mismatch where the view's shape is another.
 template <SchemeSpec S>
-Error write_quantized(SafetensorsWriter& writer, TensorInfo const& weight,
-                      QuantizedSpan<S const> values) {
+[[nodiscard]] Error write_quantized(SafetensorsWriter& writer, TensorInfo const& weight,
+                                    QuantizedSpan<S const> values) {
   static_assert(has_bitsandbytes_layout<S>(),
                 "qfmt::io: bitsandbytes' layout holds 4-bit codebooks in blocks and row-wise Int8");
   Error error = detail::check_shape<S>(weight, values);

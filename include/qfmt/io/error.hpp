@@ -13,7 +13,7 @@
 namespace qfmt::inline v0::io {
 
 /// What went wrong with a file: the code, what it concerns and why. True means there was an error.
-struct [[nodiscard]] Error {
+struct Error {
   Status status;
   std::string subject;  ///< the file, or the tensor in it, whose fault it is
   std::string detail;   ///< one clause for a person

@@ -79,7 +79,7 @@ class MappedFile {
 
   /// An error if the file has been cut since it was opened: touching what is gone would raise
   /// SIGBUS. Ask before reading far into a file that another process may change.
-  Error check_unchanged() const {
+  [[nodiscard]] Error check_unchanged() const {
     struct stat info {};
     if (::fstat(fd_.get(), &info) != 0) return system_error(path_, "reading its size");
     if (static_cast<std::size_t>(info.st_size) < size_)

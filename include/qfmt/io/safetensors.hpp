@@ -49,7 +49,7 @@ class SafetensorsFile {
   }
 
   /// An error if the file has been cut since it was opened.
-  Error check_unchanged() const { return file_.check_unchanged(); }
+  [[nodiscard]] Error check_unchanged() const { return file_.check_unchanged(); }
 
  private:
   SafetensorsFile(MappedFile file, SafetensorsHeader header)
@@ -107,7 +107,7 @@ class SafetensorsWriter {
 
   /// Writes the next bytes of a tensor; tensors may come in any order, each from its beginning.
   /// Errors: not_found, size_mismatch where the bytes exceed the tensor, file_error.
-  Error write(std::string const& name, std::span<std::byte const> bytes) {
+  [[nodiscard]] Error write(std::string const& name, std::span<std::byte const> bytes) {
     auto const at = index_.find(name);
     if (at == index_.end())
       return {{Errc::not_found}, subject_of(name), "it was not announced to the writer"};
@@ -124,7 +124,7 @@ class SafetensorsWriter {
 
   /// Checks that every tensor is whole, puts the file on disk and gives it its name.
   /// Errors: size_mismatch naming an unfinished tensor, file_exists, file_error.
-  Error commit() {
+  [[nodiscard]] Error commit() {
     for (std::size_t i = 0; i < tensors_.size(); ++i)
       if (written_[i] != tensors_[i].bytes())
         return {
