@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The codecs of ranks 0 to 4 on a GPU against the same functions on the host, bit for bit. Needs a
-// GPU; the ordinary tests only compile it. Build it with and without --use_fast_math:
+// The codecs of ranks 0 to 4 on a GPU against the same functions on the host, bit for bit. Where
+// there is no GPU the tests compile it and it skips. By hand, with and without --use_fast_math:
 //
 //   nvcc -std=c++20 -O2 -arch=sm_90 [--use_fast_math] -I include tests/device/codec_check.cu
 #include "qfmt/qfmt.hpp"
@@ -197,6 +197,40 @@ void check_tensor(char const* dtype) {
   }
 }
 
+/// Double quantization of scales of every size: the tree's mean, then the codes.
+__global__ void nest(float const* absmax, std::int64_t n, QuantizedSpan<AbsmaxScheme> out,
+                     float* offset) {
+  ScaleSumTree tree;
+  for (std::int64_t i = 0; i < n; ++i) tree.append(ScaleSum::of(absmax[i]));
+  *offset = tree.total().mean();
+  encode_scales(absmax, 0, n, *offset, out);
+}
+
+void check_nested(float size) {
+  constexpr std::int64_t n = 1000;
+  std::vector<float> absmax;
+  for (int i = 0; i < n; ++i) absmax.push_back(size * static_cast<float>(i * 37 % 1001 + 1));
+  ScaleSumTree tree;
+  for (float const s : absmax) tree.append(ScaleSum::of(s));
+  float const offset = tree.total().mean();
+  QuantizedTensor<AbsmaxScheme> tensor(n);
+  encode_scales(absmax.data(), 0, n, offset, tensor.span());
+
+  auto const bytes = static_cast<std::size_t>(tensor.bytes());
+  DeviceArray<std::uint8_t> storage(bytes);
+  DeviceArray<float> scales(n), mean(1);
+  require(cudaMemset(storage.data, 0, bytes), "cudaMemset");
+  require(cudaMemcpy(scales.data, absmax.data(), n * 4, cudaMemcpyHostToDevice), "upload");
+  nest<<<1, 1>>>(scales.data, n, place<AbsmaxScheme>(storage.data, 1, n).values, mean.data);
+  require(cudaDeviceSynchronize(), "nest");
+  auto const device = download(storage.data, bytes);
+  std::uint64_t wrong = float_bits(download(mean.data, 1)[0]) != float_bits(offset);
+  for (std::size_t i = 0; i < bytes; ++i) wrong += device[i] != tensor.span().codes[i];
+  char name[32];
+  std::snprintf(name, sizeof name, "scales about %.0e", static_cast<double>(size) * 500.);
+  report("nested scales, bytes", name, bytes + 1, wrong);
+}
+
 template <SchemeSpec S>
 void check_scheme() {
   check_tensor<S, float>("float");
@@ -207,6 +241,11 @@ void check_scheme() {
 }  // namespace
 
 int main() {
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    std::printf("skipped: no CUDA device here\n");
+    return 77;
+  }
   check_encode<NF4>();
   check_encode<FP4>();
   check_encode<Int8>();
@@ -222,6 +261,9 @@ int main() {
   check_scheme<Scheme<Format<Int8>>>();
   check_scheme<Scheme<Format<Int8>, RowWise>>();
   check_scheme<Scheme<Format<Dynamic8>, BlockSize<256>>>();
+  check_nested(1e-3f);
+  check_nested(0x1p-149f);
+  check_nested(0x1p-132f);
   std::printf(failures == 0 ? "device = host, bit for bit\n" : "%d checks FAILED\n", failures);
   return failures == 0 ? 0 : 1;
 }
