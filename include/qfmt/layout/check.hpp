@@ -20,25 +20,29 @@ QFMT_HD constexpr Errc check_pointer(T const* p) {
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check(QuantizedSpan<S> const& view);
 
-/// What must hold of the scales of `size` > 0 values. A scale policy of one's own brings an
-/// overload.
-template <SchemeSpec S>
-QFMT_HD constexpr Errc check_scales(PlainScales<S> const& scales, int64_t) {
-  if constexpr (StoresLevels<typename S::format>) {
+namespace detail {
+/// absmax, and the stored levels where there are any.
+template <class Scales>
+QFMT_HD constexpr Errc check_floats(Scales const& scales) {
+  if constexpr (requires { scales.levels[0]; }) {
     if (scales.levels != nullptr)
       if (Errc const e = check_pointer(scales.levels); e != Errc::ok) return e;
   }
   return check_pointer(scales.absmax);
 }
+}  // namespace detail
+
+/// What must hold of the scales of `size` > 0 values. A scale policy of one's own brings an
+/// overload.
+template <SchemeSpec S>
+QFMT_HD constexpr Errc check_scales(PlainScales<S> const& scales, int64_t) {
+  return detail::check_floats(scales);
+}
 
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check_scales(RowScales<S> const& scales, int64_t size) {
   if (scales.row_length <= 0 || size % scales.row_length != 0) return Errc::unsupported_shape;
-  if constexpr (StoresLevels<typename S::format>) {
-    if (scales.levels != nullptr)
-      if (Errc const e = check_pointer(scales.levels); e != Errc::ok) return e;
-  }
-  return check_pointer(scales.absmax);
+  return detail::check_floats(scales);
 }
 
 template <SchemeSpec S>
