@@ -38,9 +38,10 @@ enum class Errc : int {
 /// What a call came to. True means ok. Trivially copyable.
 struct [[nodiscard]] Status {
   Errc code = Errc::ok;
-  int64_t index =
-      -1;          ///< first offending value, counted in the whole tensor; -1 where none applies
-  int native = 0;  ///< cudaError_t or errno behind `code`; 0 where none applies
+  /// First offending value, counted in the whole tensor; -1 where none applies.
+  int64_t index = -1;
+  /// The cudaError_t or errno behind `code`; 0 where none applies.
+  int native = 0;
 
   QFMT_HD constexpr explicit operator bool() const { return code == Errc::ok; }
 };

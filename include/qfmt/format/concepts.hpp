@@ -7,9 +7,10 @@
 //       optional      thresholds                     pinned decision points, in order of level
 //                     encode(x)                      the whole decision, x relative to absmax
 //   formula format    name, bits, decode(code, absmax), encode(x, absmax)
-//       optional      peak, round(t)                 encode(x, absmax) = round(x * (peak /
-//       absmax)):
-//                                                    lets a block divide once
+//       optional      peak, round(t)                 a block divides once: its codes are
+//                                                    round(x * (peak / absmax))
+//
+// Of a code the low `bits` bits count. `stores_levels = true` says that files bring their own map.
 //
 // For device code the functions carry QFMT_HD.
 #pragma once
