@@ -68,7 +68,7 @@ Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T con
 /// values: (out.size), row-major. out: memory for the result; after an error it is valid memory of
 /// unspecified content, except that nothing was written when the error is non_finite.
 /// Numerics: the encoder's; see Nearest. The bytes do not depend on compiler, flags or threads.
-/// Workspace: nested schemes read the values once less with quantize_workspace_bytes<S>(size).
+/// Workspace: with quantize_workspace_bytes<S>(size) nested schemes work each absmax out only once.
 /// Errors: null_pointer, misaligned, size_mismatch, unsupported_shape, workspace_too_small;
 /// map_mismatch where `out` carries a stored map that is not the format's own; non_finite with the
 /// index of the first NaN or infinity, unless options propagate it. Neither allocates nor throws.
