@@ -24,8 +24,8 @@ struct QuantizeOptions {
   unsigned long long* non_finite_count = nullptr;
 };
 
-/// Bytes of workspace with which a nested quantize works each absmax out once instead of twice; 0 for
-/// other schemes, -1 for a negative size. size: values.
+/// Bytes of workspace with which a nested quantize works each absmax out once instead of twice; 0
+/// for other schemes, -1 for a negative size. size: values.
 template <SchemeSpec S>
 QFMT_HD constexpr int64_t quantize_workspace_bytes(int64_t size) {
   if (size < 0) return -1;
