@@ -416,18 +416,4 @@ static __global__ void arithmetic(uint32_t n, uint32_t* out) {
   ptx::launch_dependents();
 }
 
-/// Differences to IEEE in ulps: difference d is counted at d + 8, all beyond +-8 at 0 and 16.
-/// Significand i of [1, 2) times 2^e.     reciprocal, quotient: (17)
-static __global__ void approximations(int exponent, uint32_t* reciprocal, uint32_t* quotient) {
-  uint32_t const i = blockIdx.x * blockDim.x + threadIdx.x;
-  float const x = float_from_bits(static_cast<uint32_t>(127 + exponent) << 23 | (i & 0x7FFFFFu));
-  auto const count = [](uint32_t* counts, float got, float exact) {
-    int const d = static_cast<int>(float_bits(got)) - static_cast<int>(float_bits(exact));
-    atomicAdd(counts + (d < -8 ? 0 : d > 8 ? 16 : d + 8), 1u);
-  };
-  count(reciprocal, ptx::reciprocal_approx_ftz(x), ptx::reciprocal_rn(x));
-  float const y = float_from_bits((scramble(16, i) & 0x7FFFFFu) | 0x3F800000u);
-  count(quotient, ptx::divide_approx_ftz(y, x), exact::div(y, x));
-}
-
 }  // namespace probe
