@@ -22,6 +22,10 @@ inline uint32_t max_s16x2(uint32_t a, uint32_t b) {
   return larger(a, b) | larger(a >> 16, b >> 16) << 16;
 }
 
+inline uint32_t select_greater(float a, float b, uint32_t yes, uint32_t no) {
+  return a > b ? yes : no;
+}
+
 inline float flushed(float a) {
   return std::fpclassify(a) == FP_SUBNORMAL ? std::copysign(0.f, a) : a;
 }
