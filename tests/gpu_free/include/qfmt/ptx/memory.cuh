@@ -7,8 +7,6 @@
 
 #include "qfmt/config.hpp"
 
-#include <cstring>
-
 #include "gpu_free/machine.hpp"
 
 namespace qfmt::inline v0::ptx {
@@ -22,17 +20,6 @@ inline void store_global(void* to, uint2 v, GPU_FREE_SITE) {
   if (reinterpret_cast<uintptr_t>(to) % 8 != 0)
     gpu_free::fail("store_global: the address is a multiple of 8", site);
   *static_cast<uint2*>(to) = v;
-}
-
-inline void store_global(void* to, uint4 v, GPU_FREE_SITE) {
-  if (reinterpret_cast<uintptr_t>(to) % 16 != 0) gpu_free::fail("store_global: misaligned", site);
-  gpu_free::check_write(to, 16);
-  std::memcpy(to, &v, 16);
-}
-inline void store_global(void* to, uint2 v, GPU_FREE_SITE) {
-  if (reinterpret_cast<uintptr_t>(to) % 8 != 0) gpu_free::fail("store_global: misaligned", site);
-  gpu_free::check_write(to, 8);
-  std::memcpy(to, &v, 8);
 }
 
 inline void prefetch_l2(void const* global, uint32_t bytes, GPU_FREE_SITE) {
