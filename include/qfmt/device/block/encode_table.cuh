@@ -16,8 +16,8 @@ template <FormatSpec F>
 static __device__ constexpr auto device_steps = step_table<F>;
 }  // namespace detail
 
-/// Rounds values that are relative to their block's scale to codes of F: finite t, not -0,
-/// |t| <= 1 + 2^-23 for codebooks. Used as LevelTable is.
+/// Rounds values that are relative to their block's scale to codes of F: finite t, |t| <= 1 + 2^-23
+/// for codebooks. Used as LevelTable is.
 ///
 /// 4-bit codebooks: one lookup and one comparison; the steps are kept once per pair of lanes, so
 /// that 8-byte lookups never meet in a bank. 8-bit codebooks: a search among the decision points.
@@ -93,8 +93,8 @@ class EncodeTable {
     Step const s = *reinterpret_cast<Step const*>(
         table + (place | threadIdx.x % copies * static_cast<unsigned>(sizeof(Step))));
     uint32_t const rank = s.rank + ptx::is_greater(x, s.threshold);
-    if constexpr (by_magnitude) {  // t is not -0, so its sign is that of a number below zero
-      uint32_t const sign = (float_bits(t) >> 31) * F::sign_bit;
+    if constexpr (by_magnitude) {  // a product that underflows to -0 takes the code of +0
+      uint32_t const sign = (float_bits(exact::sub(t, -0.f)) >> 31) * F::sign_bit;
       return (__byte_perm(code_bytes(0), code_bytes(4), rank) & 15u) | sign;
     } else if constexpr (qfmt::detail::host_points<F>.in_order) {
       return rank;

@@ -23,11 +23,13 @@ inline uint32_t max_s16x2(uint32_t a, uint32_t b) {
 }
 
 inline float mul_positive_zero(float a, float b) {
-  float const product = a * b;
-  return product == 0.f ? 0.f : product;
+  return std::fma(a, b, 0.f);  // as the instruction: a product that underflows keeps its sign
 }
 
-inline uint32_t is_greater(float a, float b) { return a > b; }
+inline uint32_t is_greater(float a, float b) {
+  float const difference = b - a;
+  return difference != difference ? 0 : float_bits(difference) >> 31;
+}
 
 inline float flushed(float a) {
   return std::fpclassify(a) == FP_SUBNORMAL ? std::copysign(0.f, a) : a;
