@@ -14,7 +14,7 @@ namespace detail {
 // As with the codebooks: device code can index a __device__ constexpr template, not a static
 // member.
 template <FormatSpec F>
-static __device__ constexpr auto device_steps = step_table<F>;
+static __constant__ auto constant_steps = step_table<F>;
 template <FormatSpec F>
 static __device__ constexpr auto device_keys = key_table<F>;
 }  // namespace detail
