@@ -133,16 +133,18 @@ void probe_copies(Machine& m, Maps& maps) {
   maps["cluster"] = m.run(cluster_words, {8, 32, 64, 4}, 32);
 }
 
-inline constexpr char const* arithmetic_names[arithmetic_kinds] = {
-    "max_s16x2", "permute_bytes", "to_half2",          "to_bfloat2",        "reciprocal_rn",
-    "mul_ftz",   "is_greater",    "mul_positive_zero", "reciprocal_normal", "store_global"};
-
 template <class Machine>
 void probe_arithmetic(Machine& m, Maps& maps) {
   constexpr uint32_t n = 1 << 16;
-  Words const all = m.run(arithmetic, {n / 256, 256}, arithmetic_kinds * n, n);
+  std::vector<uint32_t> words(1024);
+  for (uint32_t i = 0; i < 1024; ++i) words[i] = scramble(20, i);
+  auto const* const in = static_cast<uint32_t const*>(m.upload(words));
+  Words const all = m.run(arithmetic, {n / 256, 256}, arithmetic_kinds * n, n, in);
+  char const* const names[] = {"max_s16x2",         "permute_bytes",     "to_half2",
+                               "to_bfloat2",        "reciprocal_rn",     "mul_ftz",
+                               "compare_and_floor", "reciprocal_normal", "load_streaming"};
   for (uint32_t kind = 0; kind < arithmetic_kinds; ++kind)
-    maps[arithmetic_names[kind]] = Words(all.begin() + kind * n, all.begin() + (kind + 1) * n);
+    maps[names[kind]] = Words(all.begin() + kind * n, all.begin() + (kind + 1) * n);
 }
 
 /// Everything that the doubles must reproduce.

@@ -22,12 +22,17 @@ inline uint32_t max_s16x2(uint32_t a, uint32_t b) {
   return larger(a, b) | larger(a >> 16, b >> 16) << 16;
 }
 
-inline float mul_positive_zero(float a, float b) {
-  return std::fma(a, b, 0.f);  // as the instruction: a product that underflows keeps its sign
+/// The product is exact in double. The nearest float is the one wanted or the one above it; their
+/// distance to c is exact for the magnitudes that kernels use.
+inline float fma_down(float a, float b, float c) {
+  double const product = static_cast<double>(a) * b;
+  float const nearest = std::fma(a, b, c);
+  bool const is_above = static_cast<double>(nearest) - c > product;
+  return is_above ? std::nextafter(nearest, -INFINITY) : nearest;
 }
 
 inline uint32_t is_greater(float a, float b) {
-  float const difference = b - a;
+  float const difference = b - a;  // as the instructions do it: the sign of that
   return difference != difference ? 0 : float_bits(difference) >> 31;
 }
 
