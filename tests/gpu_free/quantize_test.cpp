@@ -260,7 +260,8 @@ TEST_CASE("quantize_scales: the offset is given", "[quantize]") {
 
 TEST_CASE("quantize_scales: more scales than the grid takes at once", "[quantize]") {
   using S = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;
-  constexpr std::int64_t second = 256 * 4096;  // scales of one round of the grid
+  constexpr std::int64_t second =
+      device::detail::most_scale_encoders * 4096;  // scales of one round of the grid
   constexpr std::int64_t blocks = second + 3001;
   std::vector<float> absmax(static_cast<std::size_t>(blocks));
   for (std::size_t i = 0; i < absmax.size(); ++i)
