@@ -28,8 +28,10 @@ struct QuantizeTuning {
 template <SchemeSpec S, Element T, class Encoder, bool Aligned,
           class Tuning = QuantizeTuning<S::bits, T>>
 __launch_bounds__(Tuning::warps* warp::size,
-                  Tuning::blocks_per_sm(warp::BlockEncoder<typename S::format, S::block_size, T,
-                                                           Encoder, Tuning::packs>::packs))
+                  !Aligned
+                      ? 1
+                      : Tuning::blocks_per_sm(warp::BlockEncoder<typename S::format, S::block_size,
+                                                                 T, Encoder, Tuning::packs>::packs))
     __global__ void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
   using F = typename S::format;
   using Blocks = warp::BlockEncoder<F, S::block_size, T, Encoder, Tuning::packs>;
