@@ -16,9 +16,10 @@ struct QuantizeTuning {
   static constexpr int warps = 4;
   static constexpr int packs = Bits == 8 && sizeof(T) == 2 ? 4 : 8;  // 16-byte loads of a lane
 
-  /// Blocks that an SM holds when a lane keeps so many packs in registers.
-  static constexpr int blocks_per_sm(int packs) {
-    if (packs > 8) return 1;
+  /// Blocks of threads that an SM holds. A block of values that is longer than a tile, or a kernel
+  /// for any alignment, takes the registers it needs.
+  static constexpr int blocks_per_sm(int block_size, bool aligned) {
+    if (!aligned || block_size > packs * warp::size * thread::elements_per_vector<T>) return 1;
     return packs == 4 ? 8 : sizeof(T) == 2 ? 5 : 4;
   }
 };
@@ -28,11 +29,8 @@ struct QuantizeTuning {
 template <SchemeSpec S, Element T, class Encoder, bool Aligned,
           class Tuning = QuantizeTuning<S::bits, T>>
 __launch_bounds__(Tuning::warps* warp::size,
-                  !Aligned
-                      ? 1
-                      : Tuning::blocks_per_sm(warp::BlockEncoder<typename S::format, S::block_size,
-                                                                 T, Encoder, Tuning::packs>::packs))
-    __global__ void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
+                  Tuning::blocks_per_sm(S::block_size, Aligned)) __global__
+    void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
   using F = typename S::format;
   using Blocks = warp::BlockEncoder<F, S::block_size, T, Encoder, Tuning::packs>;
   using Table = block::EncodeTable<F, Tuning::warps * warp::size>;
