@@ -30,17 +30,16 @@ COMMON = {
 
 # Formats of one's own, in the source of every compile.
 FORMATS = """
-namespace qfmt {
 struct Custom16 {
   static constexpr auto name = "custom16";
-  static constexpr Codebook codebook{-1.f, -.69f, -.51f, -.37f, -.26f, -.15f, -.05f, 0.f,
-                                     .05f, .15f,  .26f,  .37f,  .51f,  .65f,  .8f,   1.f};
+  static constexpr qfmt::Codebook codebook{-1.f, -.69f, -.51f, -.37f, -.26f, -.15f, -.05f, 0.f,
+                                           .05f, .15f,  .26f,  .37f,  .51f,  .65f,  .8f,   1.f};
 };
 struct Custom9 {
   static constexpr auto name = "custom9";
-  static constexpr Codebook codebook{-1.f, -.6f, -.35f, -.15f, 0.f, .15f, .35f, .6f, 1.f};
+  static constexpr qfmt::Codebook codebook{-1.f, -.6f, -.35f, -.15f, 0.f,
+                                           .15f, .35f, .6f, 1.f};
 };
-}  // namespace qfmt
 """
 INCLUDES = ["qfmt/format/nf4.hpp", "qfmt/format/fp4.hpp", "qfmt/format/int8.hpp",
             "qfmt/format/dynamic8.hpp"]
