@@ -4,16 +4,17 @@
 """Compiles the covering set and compares what became of every kernel with expectations.txt:
 registers, spills, stack, shared memory, code size, the width of hot loads and stores.
 
-    check.py NVCC NVDISASM                the ordinary rows, for the architectures of the file
-    check.py NVCC NVDISASM --full         all rows; and for every other architecture all rows
-                                          against the rules alone (nothing spilled, hot widths)
-    check.py NVCC NVDISASM --update       writes the file anew; refuses what breaks a rule
-    check.py NVCC NVDISASM --product ARCH every combination there is, against the rules alone
-    check.py NVCC NVDISASM --self-test    planted faults are found
-    check.py NVCC - --host-compiler CXX   all rows through nvcc with another host compiler
+    check.py NVCC FOLDER                the ordinary rows, for the architectures of the file
+    check.py NVCC FOLDER --full         all rows; and for every other architecture all rows
+                                        against the rules alone
+    check.py NVCC FOLDER --update       writes the file anew
+    check.py NVCC FOLDER --product ARCH every combination there is, against the rules alone
+    check.py NVCC FOLDER --self-test    planted faults are found
+    check.py NVCC FOLDER --host-compiler CXX
+                                        all rows through nvcc with another host compiler
 
-Rules that --update cannot write away: no spills, no stack frame, no local memory, and the hot
-widths that a family's file states.
+FOLDER is where disassembler.py may install nvdisasm. Rules that --update cannot write away: no
+spills, no stack frame, no local memory, and the hot widths that a family's file states.
 """
 import concurrent.futures
 import os
@@ -22,6 +23,7 @@ import time
 
 import axes
 import covering
+import disassembler
 import machine_code
 
 FILE = axes.HERE / "expectations.txt"
@@ -213,22 +215,25 @@ def nvcc_version(nvcc):
 
 
 def main():
-    nvcc, nvdisasm, *options = sys.argv[1:]
+    nvcc, folder, *options = sys.argv[1:]
     what = options[0] if options else ""
     families, rows = axes.load_families(), covering.read_list()
     start = time.monotonic()
-    if what == "--self-test":
-        import self_test
-        return self_test.run((nvcc, nvdisasm))
     if what == "--host-compiler":
         return host_compile(nvcc, options[1], families, rows)
+    tools = (nvcc, disassembler.find(nvcc, folder))
+    if tools[1] is None:
+        print(f"no nvdisasm; disassembler.py {nvcc} {folder} installs it")
+        return 1
+    if what == "--self-test":
+        import self_test
+        return self_test.run(tools)
     if what == "--product":
         rows, archs = list(every_row(families)), (options[1],)
     elif what == "--full":
         archs = EXPECTED + OTHERS
     else:
         rows, archs = rows if what == "--update" else rows[:covering.ORDINARY], EXPECTED
-    tools = (nvcc, nvdisasm)
     built, errors = compile_all(tools, families, instantiations(families, rows), archs)
     print(f"{nvcc_version(nvcc)}, {' '.join(archs)}, {len(rows)} rows, {time.monotonic() - start:.0f} s")
     if what == "--update":
