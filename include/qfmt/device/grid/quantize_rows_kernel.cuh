@@ -7,7 +7,8 @@
 #include "qfmt/device/warp/block_encoder.cuh"
 #include "qfmt/scheme/scheme.hpp"
 
-namespace qfmt::inline v0::grid {
+namespace qfmt::inline v0 {
+namespace grid QFMT_HIDDEN {
 
 /// Packs of a row that a thread keeps in registers between the search for absmax and the encoding;
 /// what does not fit is read a second time.
@@ -16,7 +17,7 @@ inline constexpr int row_packs = 8;
 /// One block quantizes one row: codes, and absmax per row.     values: (rows, row_length)
 /// Aligned: every row of values to 16 bytes, every row of codes to a pack of codes.
 template <SchemeSpec S, Element T, class Encoder, int Threads, bool Aligned>
-__launch_bounds__(Threads) QFMT_KERNEL
+__launch_bounds__(Threads) __global__
     void quantize_rows_kernel(T const* values, int64_t row_length, warp::Encoded out) {
   using F = typename S::format;
   constexpr int pack = thread::elements_per_vector<T>;
@@ -79,4 +80,5 @@ __launch_bounds__(Threads) QFMT_KERNEL
   for (int64_t i = mine + row_packs * stride; i < row_length; i += stride) encode(load(i), i);
 }
 
-}  // namespace qfmt::inline v0::grid
+}  // namespace grid
+}  // namespace qfmt::inline v0
