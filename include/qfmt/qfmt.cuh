@@ -8,4 +8,8 @@
 #include "qfmt/device/grid/dequantize.cuh"
 #include "qfmt/device/grid/gather.cuh"
 #include "qfmt/device/grid/quantize.cuh"
+#include "qfmt/ptx/bulk.cuh"
+#include "qfmt/ptx/cluster.cuh"
+#include "qfmt/ptx/mma.cuh"
+#include "qfmt/ptx/shared.cuh"
 #include "qfmt/qfmt.hpp"

@@ -11,6 +11,7 @@
 #include "qfmt/codec/encoders.hpp"
 #include "qfmt/codec/nested.hpp"
 #include "qfmt/codec/options.hpp"
+#include "qfmt/codec/step_table.hpp"
 #include "qfmt/dtype.hpp"
 #include "qfmt/format/codebook.hpp"
 #include "qfmt/format/concepts.hpp"
