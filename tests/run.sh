@@ -64,6 +64,7 @@ need librapidcheck-dev has_header rapidcheck.h
 need libbenchmark-dev has_header benchmark/benchmark.h
 has_nvcc() { [ -n "${CUDACXX:-}" ] || command -v nvcc || [ -x /usr/local/cuda/bin/nvcc ]; }
 if has_nvcc >/dev/null; then need python3-pip python3 -m pip --version; fi  # fetches nvdisasm
+need libboost-context-dev has_header boost/context/fiber.hpp
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing ${missing[*]}"
   apt install -y -qq --no-install-recommends "${missing[@]}" || fail 3 "could not install ${missing[*]}"

@@ -10,10 +10,13 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -45,6 +48,7 @@ inline void synchronize(char const* what) { require(cudaDeviceSynchronize(), wha
 
 /// Exits with ctest's code for a skipped test where there is no GPU.
 inline void need_device() {
+  std::setvbuf(stdout, nullptr, _IOLBF, 4096);
   int devices = 0;
   if (cudaGetDeviceCount(&devices) == cudaSuccess && devices > 0) return;
   std::printf("skipped: no CUDA device here\n");
@@ -59,25 +63,63 @@ inline int finish(char const* all_is_well) {
   return failures == 0 ? 0 : 1;
 }
 
+/// One large allocation handed out from the bottom up and taken back in reverse, as automatic
+/// objects come and go: thousands of small checks then cost no allocation.
+class Arena {
+ public:
+  enum class Kind { device, pinned };
+  explicit Arena(Kind kind) : kind_(kind) {}
+
+  std::int64_t reserve(std::int64_t bytes) {
+    grow();
+    std::int64_t const at = used_;
+    used_ += (bytes + 511) / 256 * 256;
+    if (used_ > capacity()) require(cudaErrorMemoryAllocation, "the arena is full");
+    return at;
+  }
+  void release(std::int64_t at) { used_ = at; }
+  std::uint8_t* at(std::int64_t offset) { return base_ + offset; }
+
+ private:
+  std::int64_t capacity() const {
+    return kind_ == Kind::device ? std::int64_t{40} << 30 : std::int64_t{20} << 30;
+  }
+  void grow() {
+    if (base_ != nullptr) return;
+    auto const bytes = static_cast<std::size_t>(capacity());
+    require(kind_ == Kind::device ? cudaMalloc(&base_, bytes)
+                                  : cudaHostAlloc(reinterpret_cast<void**>(&base_), bytes, 0),
+            "the arena");
+  }
+
+  Kind kind_;
+  std::uint8_t* base_ = nullptr;
+  std::int64_t used_ = 0;
+};
+inline Arena device_arena{Arena::Kind::device};
+inline Arena host_arena{Arena::Kind::pinned};
+
 /// Device memory, poisoned, so that what a kernel does not write shows.
 template <class T>
 class DeviceArray {
  public:
-  explicit DeviceArray(std::int64_t n) : size_(n) {
-    require(cudaMalloc(&data_, bytes() == 0 ? 1 : bytes()), "cudaMalloc");
+  explicit DeviceArray(std::int64_t n)
+      : size_(n), offset_(device_arena.reserve(n * static_cast<std::int64_t>(sizeof(T)))) {
     poison();
   }
-  ~DeviceArray() { cudaFree(data_); }
+  ~DeviceArray() { device_arena.release(offset_); }
   DeviceArray(DeviceArray const&) = delete;
 
-  T* data() const { return data_; }
+  T* data() const { return reinterpret_cast<T*>(device_arena.at(offset_)); }
   std::size_t bytes() const { return static_cast<std::size_t>(size_) * sizeof(T); }
-  void poison(int byte = 0xCD) { require(cudaMemset(data_, byte, bytes()), "cudaMemset"); }
+  void poison(int byte = 0xCD) {
+    if (size_ > 0) require(cudaMemsetAsync(data(), byte, bytes()), "cudaMemset");
+  }
   void upload(T const* from) {
-    require(cudaMemcpy(data_, from, bytes(), cudaMemcpyHostToDevice), "upload");
+    require(cudaMemcpy(data(), from, bytes(), cudaMemcpyHostToDevice), "upload");
   }
   void download(T* to) const {
-    require(cudaMemcpy(to, data_, bytes(), cudaMemcpyDeviceToHost), "download");
+    require(cudaMemcpy(to, data(), bytes(), cudaMemcpyDeviceToHost), "download");
   }
   std::vector<T> download() const {
     std::vector<T> host(static_cast<std::size_t>(size_));
@@ -86,52 +128,59 @@ class DeviceArray {
   }
 
  private:
-  T* data_ = nullptr;
   std::int64_t size_;
+  std::int64_t offset_;
 };
 
 /// Page-locked host memory: copies run at the speed of the bus.
 template <class T>
 class PinnedArray {
  public:
-  explicit PinnedArray(std::int64_t n) : size_(n) {
-    require(cudaMallocHost(&data_, static_cast<std::size_t>(n) * sizeof(T)), "cudaMallocHost");
-  }
-  ~PinnedArray() { cudaFreeHost(data_); }
+  explicit PinnedArray(std::int64_t n)
+      : size_(n), offset_(host_arena.reserve(n * static_cast<std::int64_t>(sizeof(T)))) {}
+  ~PinnedArray() { host_arena.release(offset_); }
   PinnedArray(PinnedArray const&) = delete;
-  T* data() const { return data_; }
-  std::span<T> span() const { return {data_, static_cast<std::size_t>(size_)}; }
+  T* data() const { return reinterpret_cast<T*>(host_arena.at(offset_)); }
+  std::span<T> span() const { return {data(), static_cast<std::size_t>(size_)}; }
 
  private:
-  T* data_ = nullptr;
   std::int64_t size_;
+  std::int64_t offset_;
 };
 
 /// Calls work(first, last) over [0, n) on every core.
 template <class Work>
 void on_all_cores(std::uint64_t n, Work work) {
-  std::uint64_t const threads = std::max(1u, std::thread::hardware_concurrency());
+  std::uint64_t const cores = std::max(1u, std::thread::hardware_concurrency());
+  std::uint64_t const threads = std::min<std::uint64_t>(cores, n / 65536 + 1);
   std::vector<std::thread> pool;
   for (std::uint64_t t = 0; t < threads; ++t)
     pool.emplace_back([=] { work(n * t / threads, n * (t + 1) / threads); });
   for (auto& thread : pool) thread.join();
 }
 
-/// Bytes that differ, counted on every core.
-inline std::uint64_t differing_bytes(void const* a, void const* b, std::uint64_t n) {
-  std::vector<std::uint64_t> wrong(257);
-  on_all_cores(256, [&](std::uint64_t first, std::uint64_t last) {
-    for (std::uint64_t part = first; part < last; ++part) {
-      auto const* p = static_cast<unsigned char const*>(a);
-      auto const* q = static_cast<unsigned char const*>(b);
-      std::uint64_t const begin = n * part / 256, end = n * (part + 1) / 256;
-      if (std::memcmp(p + begin, q + begin, end - begin) == 0) continue;
-      for (std::uint64_t i = begin; i < end; ++i) wrong[part] += p[i] != q[i];
-    }
+/// How many of n elements test(i) is true for.
+template <class Test>
+std::uint64_t count_if(std::uint64_t n, Test test) {
+  std::atomic<std::uint64_t> total{0};
+  on_all_cores(n, [&](std::uint64_t first, std::uint64_t last) {
+    std::uint64_t found = 0;
+    for (std::uint64_t i = first; i < last; ++i) found += test(i);
+    total += found;
   });
-  std::uint64_t total = 0;
-  for (auto const w : wrong) total += w;
   return total;
+}
+
+/// Bytes that differ.
+inline std::uint64_t differing_bytes(void const* a, void const* b, std::uint64_t n) {
+  auto const* const p = static_cast<unsigned char const*>(a);
+  auto const* const q = static_cast<unsigned char const*>(b);
+  return count_if(n, [=](std::uint64_t i) { return p[i] != q[i]; });
+}
+
+/// The executor for n values: threads where they are worth starting.
+inline auto executor_for(std::int64_t n) {
+  return host::Threads{n < (std::int64_t{1} << 20) ? 1 : 0};
 }
 
 QFMT_HD constexpr std::uint64_t mix(std::uint64_t seed, std::uint64_t i) {
