@@ -12,4 +12,6 @@
 #include "qfmt/ptx/cluster.cuh"
 #include "qfmt/ptx/mma.cuh"
 #include "qfmt/ptx/shared.cuh"
+#include "qfmt/ptx/tensor_map.cuh"
+#include "qfmt/ptx/wgmma.cuh"
 #include "qfmt/qfmt.hpp"

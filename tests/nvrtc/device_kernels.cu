@@ -17,8 +17,8 @@ using Mapped = Scheme<Format<Dynamic8>, BlockSize<256>>;
 #define INSTANTIATE_BLOCKS(S, T, Encoder)                                                \
   template __global__ void grid::quantize_kernel<S, T, Encoder, true>(T const*, int64_t, \
                                                                       warp::Encoded);
-#define INSTANTIATE_ROWS(T, Encoder)                                               \
-  template __global__ void grid::quantize_rows_kernel<Rows, T, Encoder, 64, true>( \
+#define INSTANTIATE_ROWS(T, Encoder)                                                \
+  template __global__ void grid::quantize_rows_kernel<Rows, T, Encoder, 128, true>( \
       T const*, int64_t, warp::Encoded);
 #define INSTANTIATE_READERS(S, T, aligned)                                                     \
   template __global__ void grid::dequantize_kernel<S, T, aligned>(QuantizedSpan<S const>, T*); \

@@ -6,7 +6,7 @@ from axes import bits, values_per_pack
 HEADER = "qfmt/device/grid/quantize_rows_kernel.cuh"
 KERNEL = "grid::quantize_rows_kernel<{scheme}, {element}, {encoder}, {threads}, {aligned}>"
 AXES = ("format", "element", "encoder", "threads", "aligned")
-OWN_AXES = {"threads": ("64", "512")}
+OWN_AXES = {"threads": ("128", "512")}
 PACKS = 8  # loads that a thread keeps
 
 
