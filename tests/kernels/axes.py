@@ -6,9 +6,11 @@ A row names a value on every axis. A family of kernels (families/*.py, one file 
 them:
 
     HEADER        the header under include/ that holds the kernel
-    KERNEL        its template-id; {scheme} and the names of axes are filled in
+    KERNEL        its template-id; {scheme} and the names of axes are filled in. Or a function of
+                  those values
     AXES          the axes it reads
     OWN_AXES      optional: axes no other family has, {name: values}
+    LEAST_SM      optional: the first architecture it is compiled for, as in sm_80
     applies(row)  whether a library call would ever launch it so
     hot(row)      optional: {"loads": (bytes, count), "stores": (bytes, count)}, what the inner loop
                   must read and write global memory with, at least that often
@@ -109,4 +111,4 @@ def label(name, family, row):
 
 def template_id(family, row):
     values = {**row, "scheme": scheme(row), "aligned": str(row["aligned"] == "aligned").lower()}
-    return family.KERNEL.format(**values)
+    return family.KERNEL(values) if callable(family.KERNEL) else family.KERNEL.format(**values)

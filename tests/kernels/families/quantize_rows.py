@@ -17,4 +17,5 @@ def applies(row):
 def hot(row):
     if row["aligned"] == "unaligned":
         return {}
-    return {"loads": (16, PACKS), "stores": (values_per_pack(row) * bits(row) // 8, PACKS)}
+    stores = PACKS if row["encoder"] == "Nearest" else 1  # BnbCuda encodes one pack after another
+    return {"loads": (16, PACKS), "stores": (values_per_pack(row) * bits(row) // 8, stores)}
