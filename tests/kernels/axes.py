@@ -12,8 +12,8 @@ them:
     OWN_AXES      optional: axes no other family has, {name: values}
     LEAST_SM      optional: the first architecture it is compiled for, as in sm_80
     applies(row)  whether a library call would ever launch it so
-    hot(row)      optional: {"loads": (bytes, count), "stores": (bytes, count)}, what the inner loop
-                  must read and write global memory with, at least that often
+    hot(row)      optional: {"loads": (bytes, count), "stores": ..., "copies": ...}, what the inner
+                  loop must read and write global memory with, at least that often
 """
 import importlib.util
 import itertools

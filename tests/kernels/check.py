@@ -31,7 +31,8 @@ EXPECTED = ("sm_80", "sm_90a")  # architectures the file holds
 OTHERS = ("sm_75", "sm_86", "sm_89", "sm_100", "sm_120")
 MARGIN = 4  # registers: another compiler of the same series may need these more
 GROWTH = 1.15  # of the number of instructions
-COLUMNS = ("kernel", "arch", "registers", "shared", "instructions", "loads", "stores")
+COLUMNS = ("kernel", "arch", "registers", "shared", "instructions", "loads", "stores", "copies")
+KINDS = ("loads", "stores", "copies")
 CHUNK = 12  # kernels in a translation unit
 
 
@@ -115,7 +116,7 @@ def expected_of(family, row, kernel):
     """The values of a line after kernel and architecture."""
     return {"registers": kernel.registers + MARGIN, "shared": kernel.shared,
             "instructions": int(kernel.instructions * GROWTH + 9) // 10 * 10,
-            "loads": hot_text(family, row, "loads"), "stores": hot_text(family, row, "stores")}
+            **{kind: hot_text(family, row, kind) for kind in KINDS}}
 
 
 def read_file(path=FILE):
@@ -125,8 +126,8 @@ def read_file(path=FILE):
         if line and line[0] != "#":
             cells = [cell.strip() for cell in line.split("|")]
             values = dict(zip(COLUMNS, cells))
-            expected[values.pop("kernel"), values.pop("arch")] = {
-                k: int(v) if v.isdigit() else v for k, v in values.items()}
+            key = values.pop("kernel"), values.pop("arch")
+            expected[key] = {k: int(v) if v.isdigit() else v for k, v in values.items()}
     return expected
 
 
@@ -137,7 +138,7 @@ def write_file(built, version):
     widths = [max(len(line[i]) for line in table) for i in range(len(COLUMNS))]
     text = f"""# Written by check.py --update with {version}.
 # registers and instructions: at most (measured + {MARGIN}, x {GROWTH}). shared: bytes, exactly.
-# loads, stores: of global memory in the hot path, bytes x how many at least; -: one value at a time.
+# loads, stores, copies (global to shared memory): of the hot path, bytes x how many at least.
 # Spills, stack frames and local memory: none, in no kernel.
 """
     for line in table:
@@ -157,7 +158,7 @@ def compare(expected, label, arch, parts):
             errors.append(f"{getattr(kernel, what)} {what}, at most {line[what]} expected")
     if kernel.shared != line["shared"]:
         errors.append(f"{kernel.shared} bytes of shared memory, {line['shared']} expected")
-    for kind in ("loads", "stores"):
+    for kind in KINDS:
         if line[kind] != hot_text(family, row, kind):
             errors.append(f"the file says {kind} {line[kind]}, the family {hot_text(family, row, kind)}")
     return errors

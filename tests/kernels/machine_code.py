@@ -17,6 +17,7 @@ USED = re.compile(r"Used (\d+) registers")
 SHARED = re.compile(r"(\d+) bytes smem")
 SECTION = re.compile(r"^\.text\.(\w+):")
 INSTRUCTION = re.compile(r"^\s+/\*[0-9a-f]{4,}\*/\s+(?:@!?\w+\s+)?([A-Z][A-Z0-9_.]*)")
+GLOBAL = {"LDG": "loads", "STG": "stores", "LDGSTS": "copies"}  # the last: to shared memory
 WIDTHS = {"U8": 1, "S8": 1, "U16": 2, "S16": 2, "64": 8, "128": 16, "256": 32}  # bytes
 
 
@@ -30,6 +31,7 @@ class Kernel:
     local: int = 0          # loads and stores of local memory
     loads: collections.Counter = dataclasses.field(default_factory=collections.Counter)
     stores: collections.Counter = dataclasses.field(default_factory=collections.Counter)
+    copies: collections.Counter = dataclasses.field(default_factory=collections.Counter)
 
 
 def access_bytes(opcode):
@@ -65,12 +67,10 @@ def read_code(text, kernels):
         elif kernel and (match := INSTRUCTION.match(line)):
             opcode = match[1]
             kernel.instructions += opcode != "NOP"
-            if opcode.startswith("LDG."):
-                kernel.loads[access_bytes(opcode)] += 1
-            elif opcode.startswith("STG."):
-                kernel.stores[access_bytes(opcode)] += 1
-            elif opcode.split(".")[0] in ("LDL", "STL"):
-                kernel.local += 1
+            operation = opcode.split(".")[0]
+            if operation in GLOBAL:
+                getattr(kernel, GLOBAL[operation])[access_bytes(opcode)] += 1
+            kernel.local += operation in ("LDL", "STL")
 
 
 def readable(mangled):
