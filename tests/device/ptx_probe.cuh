@@ -396,6 +396,11 @@ QFMT_HD constexpr float any_float(uint32_t seed, uint32_t i) {
   return float_from_bits(i % 8 == 0 ? x & 0x807FFFFFu : x);
 }
 
+/// x with its exponent's first bit cleared: finite, magnitude below 2.
+static __device__ float below_two(float x) {
+  return float_from_bits(float_bits(x) & 0xBFFFFFFFu);
+}
+
 constexpr uint32_t arithmetic_kinds = 7;
 
 /// out[kind][i], i < n: packed maxima, permutes, conversions, reciprocal, flushed product, choice.
@@ -416,8 +421,9 @@ static __global__ void arithmetic(uint32_t n, uint32_t* out) {
   if (i % 4 != 0) return;
   uint32_t chosen[4];
   for (uint32_t k = 0; k < 4; ++k) {
-    float const p = any_float(18, i + k), q = k == 0 ? p : any_float(19, i + k);
-    chosen[k] = ptx::select_greater(p, q, 2 * (i + k), 2 * (i + k) + 1);
+    float const p = below_two(any_float(18, i + k)), q = below_two(any_float(19, i + k));
+    chosen[k] = k % 2 == 0 ? ptx::is_greater(p, k == 0 ? p : q)
+                           : float_bits(ptx::fma_down(p, 2048.f, 0x1.8p23f + 4096.f));
   }
   if (i % 8 == 0) {
     ptx::store_global(out + 6 * n + i, uint4{chosen[0], chosen[1], chosen[2], chosen[3]});

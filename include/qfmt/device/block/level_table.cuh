@@ -8,6 +8,12 @@
 
 namespace qfmt::inline v0::block {
 
+namespace detail {
+// Read by whole warps at one address: the constant cache answers, whatever streams through the L1.
+template <CodebookFormat F>
+static __constant__ auto constant_codebook = F::codebook;
+}  // namespace detail
+
 /// Decodes single codes of F. 16 levels are kept once per lane, so that lookups never meet in a
 /// bank; 256 levels once. A formula format needs no memory.
 ///
@@ -40,7 +46,8 @@ class LevelTable {
 #pragma unroll
       for (unsigned i = threadIdx.x; i < levels * copies; i += Threads) {
         auto const code = static_cast<uint8_t>(i / copies);
-        storage_.level[i] = stored != nullptr ? stored[code] : level<F>(code);
+        storage_.level[i] =
+            stored != nullptr ? stored[code] : detail::constant_codebook<F>.level[code];
       }
     }
   }

@@ -56,17 +56,15 @@ class TileDecoder {
     }
     BlockLocator<S, tile> const block_of(in, first);
     float scale[Packs];
-    if constexpr (scale_is_one_load) {
-#pragma unroll
-      for (int p = 0; p < Packs; ++p)
-        scale[p] = Aligned || value_of(p) < n ? scale_at(in.scales, block_of(value_of(p))) : 0.f;
-    }
+    if constexpr (!S::is_nested) look_up_scales(in, block_of, n, scale);
     levels_.fill(stored_levels(in.scales));
     __syncthreads();
-    if constexpr (!scale_is_one_load) {  // asked for now, so that no thread keeps others waiting
-#pragma unroll
-      for (int p = 0; p < Packs; ++p)
-        scale[p] = Aligned || value_of(p) < n ? scale_at(in.scales, block_of(value_of(p))) : 0.f;
+    if constexpr (S::is_nested) {  // several loads in turn: no thread waits for another's
+      if constexpr (warp_shares_scales) {
+        share_scales(in, block_of, n, scale);
+      } else {
+        look_up_scales(in, block_of, n, scale);
+      }
     }
 #pragma unroll
     for (int p = 0; p < Packs; ++p) {
@@ -82,7 +80,34 @@ class TileDecoder {
 
  private:
   using Codes = thread::CodePack<S::bits, values_per_pack>;
-  static constexpr bool scale_is_one_load = !S::is_nested;
+  using Locator = BlockLocator<S, tile>;
+
+  /// A warp decodes each scale of its packs once, in a lane of its own, where there are lanes
+  /// enough.
+  static constexpr int lanes_per_pack = 32 / Packs;
+  static constexpr bool warp_shares_scales =
+      !S::is_row_wise && 32 * values_per_pack / (S::block_size + S::is_row_wise) < lanes_per_pack;
+
+  __device__ static void look_up_scales(QuantizedSpan<S> const& in, Locator const& block_of, int n,
+                                        float (&scale)[Packs]) {
+#pragma unroll
+    for (int p = 0; p < Packs; ++p)
+      scale[p] = value_of(p) < n ? scale_at(in.scales, block_of(value_of(p))) : 0.f;
+  }
+
+  __device__ static void share_scales(QuantizedSpan<S> const& in, Locator const& block_of, int n,
+                                      float (&scale)[Packs]) {
+    int const lane = static_cast<int>(threadIdx.x) % 32;
+    auto const first_block = [&](int p) { return block_of(value_of(p) - lane * values_per_pack); };
+    int64_t const mine = first_block(lane / lanes_per_pack) + lane % lanes_per_pack;
+    int64_t const last = block_of(n - 1);
+    float const decoded = scale_at(in.scales, mine < last ? mine : last);
+#pragma unroll
+    for (int p = 0; p < Packs; ++p) {
+      auto const among = static_cast<int>(block_of(value_of(p)) - first_block(p));
+      scale[p] = __shfl_sync(0xFFFFFFFFu, decoded, p * lanes_per_pack + among);
+    }
+  }
 
   /// Neighbouring threads take neighbouring packs.
   static __device__ int value_of(int p) {

@@ -40,16 +40,17 @@ Status quantize_plain(T const* values, int64_t size, [[maybe_unused]] int64_t ro
   constexpr int pack = thread::elements_per_vector<T>;
   bool const aligned = is_aligned(values, 16) && is_aligned(out.codes, pack * S::bits / 8);
   if constexpr (S::is_row_wise) {
-    constexpr int narrow = 128, wide = 512;
     bool const rows_aligned = aligned && row_length % pack == 0;
-    bool const fits_narrow = row_length <= int64_t{narrow} * grid::row_packs * pack;
-    auto* const kernel =
-        fits_narrow ? (rows_aligned ? grid::quantize_rows_kernel<S, T, Encoder, narrow, true>
-                                    : grid::quantize_rows_kernel<S, T, Encoder, narrow, false>)
-                    : (rows_aligned ? grid::quantize_rows_kernel<S, T, Encoder, wide, true>
-                                    : grid::quantize_rows_kernel<S, T, Encoder, wide, false>);
-    return launch(kernel, {.blocks = size / row_length, .threads = fits_narrow ? narrow : wide},
-                  stream, values, row_length, out);
+    auto const launch_with = [&]<int threads>() {
+      return launch(rows_aligned ? grid::quantize_rows_kernel<S, T, Encoder, threads, true>
+                                 : grid::quantize_rows_kernel<S, T, Encoder, threads, false>,
+                    {.blocks = size / row_length, .threads = threads}, stream, values, row_length,
+                    out);
+    };
+    int64_t const threads = row_length / (grid::row_packs * pack);  // that keep a row in registers
+    if (threads <= 128) return launch_with.template operator()<128>();
+    if (threads <= 256) return launch_with.template operator()<256>();
+    return launch_with.template operator()<512>();
   } else {
     using Tuning = grid::QuantizeTuning;
     using Blocks = warp::BlockEncoder<typename S::format, S::block_size, T, Encoder, Tuning::packs>;
@@ -62,8 +63,8 @@ Status quantize_plain(T const* values, int64_t size, [[maybe_unused]] int64_t ro
   }
 }
 
-/// Groups of scales share the work of finding the mean again: not more blocks than this.
-inline constexpr int64_t most_scale_encoders = 256;
+/// Each block sums the last level again, so there are not more of them than fill a large GPU.
+inline constexpr int64_t most_scale_encoders = 1024;
 
 /// Nested scales of `blocks` plain ones, given the nodes whose sum is theirs; null: the offset.
 template <class Encoder, class Node>

@@ -11,13 +11,18 @@ namespace grid QFMT_HIDDEN {
 struct QuantizeTuning {
   static constexpr int warps = 8;
   static constexpr int packs = 4;  // 16-byte loads a lane has in flight, at least
+
+  /// Blocks that an SM holds when a lane keeps so many packs in registers.
+  static constexpr int blocks_per_sm(int packs) { return packs <= 4 ? 4 : 1; }
 };
 
 /// Codes and f32 scales of `size` values in blocks of S::block_size.     values: (size)
 /// Aligned: values to 16 bytes, out.codes to a pack of codes.
 template <SchemeSpec S, Element T, class Encoder, bool Aligned, class Tuning = QuantizeTuning>
-__launch_bounds__(Tuning::warps* warp::size) __global__
-    void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
+__launch_bounds__(Tuning::warps* warp::size,
+                  Tuning::blocks_per_sm(warp::BlockEncoder<typename S::format, S::block_size, T,
+                                                           Encoder, Tuning::packs>::packs))
+    __global__ void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
   using F = typename S::format;
   using Blocks = warp::BlockEncoder<F, S::block_size, T, Encoder, Tuning::packs>;
   using Table = block::EncodeTable<F, Tuning::warps * warp::size>;
