@@ -9,6 +9,7 @@
 #include "qfmt/codec/decode.hpp"
 #include "qfmt/codec/encode.hpp"
 #include "qfmt/codec/encoders.hpp"
+#include "qfmt/codec/key_table.hpp"
 #include "qfmt/codec/nested.hpp"
 #include "qfmt/codec/options.hpp"
 #include "qfmt/codec/step_table.hpp"
