@@ -11,6 +11,7 @@ them:
     AXES          the axes it reads
     OWN_AXES      optional: axes no other family has, {name: values}
     LEAST_SM      optional: the first architecture it is compiled for, as in sm_80
+    may_spill(row)  optional: whether it is a slow path, which may spill registers
     applies(row)  whether a library call would ever launch it so
     hot(row)      optional: {"loads": (bytes, count), "stores": ..., "copies": ...}, what the inner
                   loop must read and write global memory with, at least that often

@@ -52,15 +52,16 @@ BROKEN = "template <class T> __global__ void planted_kernel() { return 1; }"
 LABEL, ARCH = "planted float", "sm_90a"
 
 
-def family_of(text):
+def family_of(text, may_spill=False):
     return types.SimpleNamespace(
         HEADER="qfmt/config.hpp", KERNEL="planted_kernel<{element}>", AXES=("element",), TEXT=text,
-        applies=lambda row: True, hot=lambda row: {"loads": (16, 1), "stores": (16, 1)})
+        applies=lambda row: True, may_spill=lambda row: may_spill,
+        hot=lambda row: {"loads": (16, 1), "stores": (16, 1)})
 
 
-def faults(tools, text, line=None):
+def faults(tools, text, line=None, may_spill=False):
     """Everything check.py finds in the planted kernel, given its line in the file."""
-    family = family_of(text)
+    family = family_of(text, may_spill)
     row = {"format": "NF4", "granularity": "64", "nested": "plain", "element": "float",
            "encoder": "Nearest", "aligned": "aligned"}
     built, errors = check.compile_all(tools, {"planted": family}, {"planted": {LABEL: row}}, (ARCH,))
@@ -90,6 +91,13 @@ def run(tools):
         if not any(sentence in error for error in found) if sentence else found:
             missed += 1
             print(f"{what}: expected '{sentence}', got {found}")
+    if faults(tools, SPILL, may_spill=True):
+        missed += 1
+        print("a slow path that spills as expected: not let")
+    for line, text in [({"spilled": 16}, SPILL), (None, STACK)]:
+        if not any(" bytes spilled" in error for error in faults(tools, text, line, may_spill=True)):
+            missed += 1
+            print(f"a slow path that spills more, or has a stack frame of its own: let, {line}")
     families = {"planted": family_of(SOUND)}
     rows = [{"format": "NF4", "granularity": "64", "nested": "plain", "element": "float",
              "encoder": "Nearest", "aligned": "aligned"}]
@@ -97,5 +105,5 @@ def run(tools):
     if len(lines) != 1 + len(check.EXPECTED):
         missed += 1
         print(f"a line nobody asks for and those that lack: got {lines}")
-    print(f"{len(planted) + 1} planted, {missed} missed")
+    print(f"{len(planted) + 4} planted, {missed} missed")
     return 1 if missed else 0

@@ -17,3 +17,8 @@ def hot(row):
     if row["aligned"] == "unaligned":
         return {}
     return {"loads": (16, PACKS), "stores": (values_per_pack(row) * bits(row) // 8, PACKS)}
+
+
+def may_spill(row):
+    """BnbCuda is there for its bytes; unaligned tensors are the exception."""
+    return row["encoder"] == "BnbCuda" or row["aligned"] == "unaligned"
