@@ -21,28 +21,6 @@ __device__ inline void store_global(void* to, uint2 v) {
   asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(v.x), "r"(v.y) : "memory");
 }
 
-/// Reads Bytes (2, 4, 8 or 16) bytes of global memory that nothing writes while the kernel runs and
-/// nobody reads again soon: past the L1, whose lines stay with tables. `from` is a multiple of
-/// Bytes.
-template <int Bytes>
-__device__ inline uint4 load_streaming(void const* from) {
-  uint4 v{};
-  if constexpr (Bytes == 16) {
-    asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-                 : "l"(from));
-  } else if constexpr (Bytes == 8) {
-    asm volatile("ld.global.nc.L1::no_allocate.v2.u32 {%0, %1}, [%2];"
-                 : "=r"(v.x), "=r"(v.y)
-                 : "l"(from));
-  } else if constexpr (Bytes == 4) {
-    asm volatile("ld.global.nc.L1::no_allocate.u32 %0, [%1];" : "=r"(v.x) : "l"(from));
-  } else {
-    asm volatile("ld.global.nc.L1::no_allocate.u16 %0, [%1];" : "=r"(v.x) : "l"(from));
-  }
-  return v;
-}
-
 /// Asks for `bytes` bytes to be brought into the L2. Both arguments are multiples of 16. A hint:
 /// nothing below sm_90.
 __device__ inline void prefetch_l2([[maybe_unused]] void const* global,

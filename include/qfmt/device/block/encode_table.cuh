@@ -14,7 +14,7 @@ namespace detail {
 // As with the codebooks: device code can index a __device__ constexpr template, not a static
 // member.
 template <FormatSpec F>
-static __device__ constexpr auto device_steps = step_table<F>;
+static __constant__ auto constant_steps = step_table<F>;
 template <FormatSpec F>
 static __device__ constexpr auto device_keys = key_table<F>;
 }  // namespace detail
@@ -55,9 +55,14 @@ class EncodeTable {
   /// Called by every thread of a one-dimensional block of Threads, which synchronises before use.
   __device__ void fill() {
     if constexpr (by_steps) {
-      for (unsigned i = threadIdx.x; i < steps * copies; i += Threads)
-        storage_.entry[i / copies][i % copies] =
-            *reinterpret_cast<uint2 const*>(&detail::device_steps<F>.step[i / copies]);
+      constexpr unsigned entries = steps * copies;
+#pragma unroll
+      for (unsigned first = 0; first < entries; first += Threads) {
+        unsigned const i = first + threadIdx.x;
+        Step const& step = detail::constant_steps<F>.step[i / copies];
+        if (i < entries)
+          storage_.entry[i / copies][i % copies] = *reinterpret_cast<uint2 const*>(&step);
+      }
     } else if constexpr (by_keys) {
       for (unsigned i = threadIdx.x; i < 256; i += Threads)
         storage_.below[i] = qfmt::detail::points<F>().below[i];

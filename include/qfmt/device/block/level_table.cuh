@@ -26,7 +26,11 @@ static __constant__ auto constant_codebook = F::codebook;
 /// Numerics: the bits of qfmt::decode.
 template <FormatSpec F, int Threads>
 class LevelTable {
+ public:
+  /// False for formulas, which need neither `fill` nor a synchronisation.
   static constexpr bool has_levels = CodebookFormat<F>;
+
+ private:
   static constexpr int levels = has_levels ? 1 << bits_of<F> : 1;
   static constexpr int copies = has_levels && bits_of<F> == 4 ? 32 : 1;
 
@@ -43,11 +47,11 @@ class LevelTable {
   /// every thread; the caller synchronises before the first lookup.
   __device__ void fill([[maybe_unused]] float const* stored) {
     if constexpr (has_levels) {
+      constexpr unsigned entries = levels * copies;
 #pragma unroll
-      for (unsigned i = threadIdx.x; i < levels * copies; i += Threads) {
-        auto const code = static_cast<uint8_t>(i / copies);
-        storage_.level[i] =
-            stored != nullptr ? stored[code] : detail::constant_codebook<F>.level[code];
+      for (unsigned first = 0; first < entries; first += Threads) {
+        unsigned const i = first + threadIdx.x;
+        if (entries % Threads == 0 || i < entries) storage_.level[i] = level_of(i / copies, stored);
       }
     }
   }
@@ -62,6 +66,12 @@ class LevelTable {
   }
 
  private:
+  __device__ static float level_of(unsigned code, [[maybe_unused]] float const* stored) {
+    if constexpr (StoresLevels<F>)
+      if (stored != nullptr) return stored[code];
+    return detail::constant_codebook<F>.level[code];
+  }
+
   TempStorage& storage_;
   float const* mine_;
 };

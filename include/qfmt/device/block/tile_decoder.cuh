@@ -22,20 +22,20 @@ namespace qfmt::inline v0::block {
 ///       ...   // values [first + i, first + i + count); the rest of the pack is unspecified
 ///     });
 ///
-/// Every thread of a one-dimensional block of Threads calls it; it synchronises the block once.
-/// `first` is a multiple of values_per_pack, and of row-wise schemes the row length is one, too
-/// (Aligned or not): a pack then has one scale. A second call needs a __syncthreads() before it.
-/// Numerics: the bits of qfmt::decode_at, not yet rounded to T.
+/// Every thread of a one-dimensional block of Threads calls it; it synchronises the block at most
+/// once. `first` is a multiple of values_per_pack, and of row-wise schemes the row length is one,
+/// too (Aligned or not): a pack then has one scale. A second call needs a __syncthreads() before
+/// it. Numerics: the bits of qfmt::decode_at, not yet rounded to T.
 template <SchemeSpec S, Element T, int Threads, int Packs>
 class TileDecoder {
-  using Format = typename S::format;
+  using Levels = LevelTable<typename S::format, Threads>;
 
  public:
   static constexpr int values_per_pack = thread::elements_per_vector<T>;
   static constexpr int tile = Threads * Packs * values_per_pack;
   static constexpr int bytes_per_pack = values_per_pack * S::bits / 8;
 
-  using TempStorage = typename LevelTable<Format, Threads>::TempStorage;
+  using TempStorage = typename Levels::TempStorage;
 
   __device__ explicit TileDecoder(TempStorage& storage) : levels_(storage) {}
 
@@ -57,8 +57,16 @@ class TileDecoder {
     BlockLocator<S, tile> const block_of(in, first);
     float scale[Packs];
     if constexpr (!S::is_nested) look_up_scales(in, block_of, n, scale);
-    levels_.fill(stored_levels(in.scales));
-    __syncthreads();
+    if constexpr (Levels::has_levels) {
+      levels_.fill(stored_levels(in.scales));
+      // The result, 0, goes into the codes, so that no part of their decoding is moved to before
+      // the barrier: there every thread would wait for the slowest load of the block.
+      auto const zero = static_cast<uint32_t>(__syncthreads_or(0));
+#pragma unroll
+      for (int p = 0; p < Packs; ++p)
+#pragma unroll
+        for (uint32_t& word : codes[p].word) word ^= zero;
+    }
     if constexpr (S::is_nested) {  // several loads in turn: no thread waits for another's
       if constexpr (warp_shares_scales) {
         share_scales(in, block_of, n, scale);
@@ -117,7 +125,7 @@ class TileDecoder {
     return left < 0 ? 0 : left < values_per_pack ? left : values_per_pack;
   }
 
-  LevelTable<Format, Threads> levels_;
+  Levels levels_;
 };
 
 }  // namespace qfmt::inline v0::block

@@ -99,7 +99,7 @@ Status nest_scales(float* absmax, QuantizedSpan<S> const& out, cudaStream_t stre
   if (Status const s = launch(grid::sum_scales_kernel<float>, shape, stream, absmax, blocks, sums);
       !s)
     return s;
-  while (nodes > scale_sum_fan_in) {
+  while (nodes > last_scale_sums) {
     ScaleSum* const next = sums + nodes;
     shape.blocks = ceil_div(nodes, scale_sum_fan_in);
     if (Status const s =

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "qfmt/device/warp/block_encoder.cuh"
+#include "qfmt/ptx/memory.cuh"
 #include "qfmt/scheme/scheme.hpp"
 
 namespace qfmt::inline v0 {
@@ -41,6 +42,7 @@ __launch_bounds__(Tuning::warps* warp::size,
     Blocks::template load<false>(values + first, n, packs);
   }
   table.fill();
+  ptx::launch_dependents();
   __syncthreads();
   if (n == 0) return;
   if (whole) {

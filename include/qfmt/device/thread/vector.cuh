@@ -16,21 +16,22 @@ struct Words {
   uint32_t word[(Bytes + 3) / 4];
 };
 
-/// Reads Bytes bytes of global memory in one access. `from` is aligned to Bytes, nothing writes
-/// there while the kernel runs, and it is read once.
+/// Reads Bytes bytes of global memory in one access through the read-only path. `from` is aligned
+/// to Bytes, and nothing writes there while the kernel runs.
 template <int Bytes>
 __device__ Words<Bytes> load_words(void const* from) {
-  if constexpr (Bytes == 1) {
-    return {{*static_cast<unsigned char const*>(from)}};
+  if constexpr (Bytes == 16) {
+    uint4 const v = __ldg(static_cast<uint4 const*>(from));
+    return {{v.x, v.y, v.z, v.w}};
+  } else if constexpr (Bytes == 8) {
+    uint2 const v = __ldg(static_cast<uint2 const*>(from));
+    return {{v.x, v.y}};
+  } else if constexpr (Bytes == 4) {
+    return {{__ldg(static_cast<unsigned int const*>(from))}};
+  } else if constexpr (Bytes == 2) {
+    return {{__ldg(static_cast<unsigned short const*>(from))}};
   } else {
-    uint4 const v = ptx::load_streaming<Bytes>(from);
-    if constexpr (Bytes == 16) {
-      return {{v.x, v.y, v.z, v.w}};
-    } else if constexpr (Bytes == 8) {
-      return {{v.x, v.y}};
-    } else {
-      return {{v.x}};
-    }
+    return {{__ldg(static_cast<unsigned char const*>(from))}};
   }
 }
 

@@ -11,19 +11,6 @@
 
 namespace qfmt::inline v0::ptx {
 
-template <int Bytes>
-inline uint4 load_streaming(void const* from, GPU_FREE_SITE) {
-  if (reinterpret_cast<uintptr_t>(from) % Bytes != 0)
-    gpu_free::fail("load_streaming: the address is a multiple of the size", site);
-  if constexpr (Bytes == 16) return *static_cast<uint4 const*>(from);
-  if constexpr (Bytes == 8) {
-    uint2 const v = *static_cast<uint2 const*>(from);
-    return {v.x, v.y, 0, 0};
-  }
-  if constexpr (Bytes == 4) return {*static_cast<uint32_t const*>(from), 0, 0, 0};
-  return {*static_cast<uint16_t const*>(from), 0, 0, 0};
-}
-
 inline void store_global(void* to, uint4 v, GPU_FREE_SITE) {
   if (reinterpret_cast<uintptr_t>(to) % 16 != 0)
     gpu_free::fail("store_global: the address is a multiple of 16", site);
