@@ -14,7 +14,7 @@ struct QuantizeTuning {
   static constexpr int packs = 4;  // 16-byte loads a lane has in flight, at least
 
   /// Blocks that an SM holds when a lane keeps so many packs in registers.
-  static constexpr int blocks_per_sm(int packs) { return packs <= 4 ? 4 : 1; }
+  QFMT_HD static constexpr int blocks_per_sm(int packs) { return packs <= 4 ? 4 : 1; }
 };
 
 /// Codes and f32 scales of `size` values in blocks of S::block_size.     values: (size)
