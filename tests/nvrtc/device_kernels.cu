@@ -73,7 +73,8 @@ template __global__ void row_sums<Nested, __nv_bfloat16>(QuantizedMatrix<Nested 
 __device__ float lane_wrappers(float a, float b) {
   uint32_t const halves = ptx::to_half2(a, b) + ptx::to_bfloat2(a, b);
   float r = ptx::reciprocal_rn(a) + ptx::reciprocal_approx_ftz(b) + ptx::divide_approx_ftz(a, b);
-  r += ptx::mul_ftz(a, b) + static_cast<float>(ptx::select_greater(a, b, halves, 1u));
+  r += ptx::mul_ftz(a, b) + ptx::fma_down(a, b, r) + ptx::reciprocal_normal(b);
+  r += static_cast<float>(ptx::is_greater(a, b));
   return r + static_cast<float>(ptx::max_s16x2(halves, ptx::permute_bytes(halves, 3u, 0x5410u)));
 }
 
@@ -120,13 +121,38 @@ __device__ float copy_wrappers(float const* from, ptx::Barrier* barrier) {
   return other + static_cast<float>(ptx::load_table_word(ptx::shared_address(shared)));
 }
 
-__global__ void every_wrapper(float const* from, float* to) {
+__device__ float warpgroup_wrappers(ptx::TensorMap const* map, ptx::Barrier* barrier) {
+  uint8_t* const tile = ptx::dynamic_shared();
+  ptx::prefetch_map(map);
+  ptx::copy_tile(tile, map, 0, 0, barrier);
+  ptx::copy_tile_multicast(tile, map, 8, 0, barrier, uint16_t{3});
+  ptx::lower_registers<40>();
+  ptx::raise_registers<64>();
+  float d[4]{};
+  int32_t e[4]{};
+  uint32_t const a[4]{1u, 2u, 3u, 4u};
+  uint64_t const b = ptx::tile_descriptor(tile);
+  ptx::wgmma_fence();
+  ptx::wgmma_m64k16<bfloat16>(d, a, b, true);
+  ptx::wgmma_m64k16<float16>(d, b, b, true);
+  ptx::wgmma_m64k32(e, a, b, false);
+  ptx::wgmma_m64k32(e, b, b, true);
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<0>(d);
+  ptx::wgmma_wait<0>(e);
+  return d[0] + d[1] + d[2] + d[3] + static_cast<float>(e[0] + e[1] + e[2] + e[3]);
+}
+
+__global__ void every_wrapper(__grid_constant__ ptx::TensorMap const map, float const* from,
+                              float* to) {
   __shared__ ptx::Barrier barrier;
   ptx::wait_for_dependencies();
   ptx::prefetch_l2(from, 1024);
   float r = lane_wrappers(from[0], from[1]) + copy_wrappers(from, &barrier);
   uint32_t const shared = ptx::shared_address(ptx::dynamic_shared());
   r += tensor_core_wrappers<float16>(shared) + tensor_core_wrappers<bfloat16>(shared);
+  r += warpgroup_wrappers(&map, &barrier);
   ptx::launch_dependents();
-  to[threadIdx.x] = r;
+  ptx::store_global(to + threadIdx.x * 4, uint4{0u, 1u, 2u, float_bits(r)});
+  ptx::store_global(to + threadIdx.x * 2, uint2{0u, float_bits(r)});
 }
