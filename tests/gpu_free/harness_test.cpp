@@ -9,11 +9,14 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdint>
+#include <cstdio>
 #include <numeric>
+#include <unistd.h>
 #include <vector>
 
 #include "gpu_free/async.hpp"
 #include "gpu_free/device_buffer.hpp"
+#include <sys/wait.h>
 
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::MessageMatches;
@@ -392,6 +395,41 @@ TEST_CASE("a cluster reduction through distributed shared memory", "[harness]") 
     REQUIRE_THROWS_AS(launch_cluster(cluster_sum<false>, 8, 4, 32, 16, out.data()), Fault);
 #endif
   });
+}
+
+namespace {
+template <class T>
+__global__ void touch(T* p) {
+  p[0] = p[0] + T{1};
+}
+
+/// Whether a program that does this ends in an error.
+template <class Body>
+bool dies(Body body) {
+  pid_t const child = fork();
+  if (child == 0) {
+    std::freopen("/dev/null", "w", stderr);
+    try {
+      body();
+    } catch (Fault const&) {
+      _exit(1);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+}  // namespace
+
+TEST_CASE("memory beside a buffer is out of reach, also without the shadow", "[harness]") {
+  for (std::size_t const misalignment : {0, 4, 12}) {
+    DeviceBuffer<int> const words(std::vector<int>(5, 1), misalignment);
+    REQUIRE_FALSE(dies([&] { (void)launch(touch<int>, 1, 1, words.data() + 4); }));
+    REQUIRE(dies([&] { (void)launch(touch<int>, 1, 1, words.data() + 5); }));
+    REQUIRE(dies([&] { (void)launch(touch<int>, 1, 1, words.data() - 1); }));
+    REQUIRE(dies([&] { (void)launch(touch<int>, 1, 1, words.data() + 1024); }));
+  }
 }
 
 TEST_CASE("launches are checked as the runtime checks them", "[harness]") {

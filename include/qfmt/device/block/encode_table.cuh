@@ -28,12 +28,22 @@ static __device__ constexpr auto device_keys = key_table<F>;
 /// Numerics: the bits of qfmt::encode<F>(t), of F::round(t) for formulas.
 template <FormatSpec F, int Threads>
 class EncodeTable {
+  /// Whether the code of a value is the number of decision points below it.
+  static consteval bool codes_in_order() {
+    if constexpr (!CodebookFormat<F> || SignMagnitudeFormat<F>) {
+      return false;
+    } else {
+      return qfmt::detail::host_points<F>.in_order;
+    }
+  }
+
   static constexpr int per_unit = step_table<F>.per_unit;
   static constexpr int steps = step_table<F>.count;
   static constexpr int least_key = key_table<F>.least;
   static constexpr int negative_keys = key_table<F>.half;
   static constexpr bool by_steps = per_unit != 0;
   static constexpr bool by_keys = negative_keys != 0;
+  static constexpr bool in_order = codes_in_order();
   static constexpr int copies = 16;
   static constexpr int row_bytes = copies * static_cast<int>(sizeof(Step));
 
@@ -59,9 +69,10 @@ class EncodeTable {
 #pragma unroll
       for (unsigned first = 0; first < entries; first += Threads) {
         unsigned const i = first + threadIdx.x;
-        Step const& step = detail::constant_steps<F>.step[i / copies];
-        if (i < entries)
-          storage_.entry[i / copies][i % copies] = *reinterpret_cast<uint2 const*>(&step);
+        if (i >= entries) break;
+        uint2 step = *reinterpret_cast<uint2 const*>(&detail::constant_steps<F>.step[i / copies]);
+        if (in_order) step.y &= 15u;  // `above` is one more than `below`
+        storage_.entry[i / copies][i % copies] = step;
       }
     } else if constexpr (by_keys) {
       for (unsigned i = threadIdx.x; i < 256; i += Threads)
@@ -76,7 +87,7 @@ class EncodeTable {
       return step_code(t);
     } else if constexpr (by_keys) {
       uint32_t const rank = key_rank(t);
-      if constexpr (qfmt::detail::host_points<F>.in_order) return rank;
+      if constexpr (in_order) return rank;
       return qfmt::detail::points<F>().code[rank];
     } else if constexpr (CodebookFormat<F>) {
       return encode<F>(t);
@@ -96,8 +107,8 @@ class EncodeTable {
     auto const* const table = reinterpret_cast<unsigned char const*>(storage_.entry);
     uint2 const step = *reinterpret_cast<uint2 const*>(table + (place | threadIdx.x % copies * 8));
     uint32_t const above = ptx::is_greater(t, float_from_bits(step.x));
-    if constexpr (!SignMagnitudeFormat<F> && qfmt::detail::host_points<F>.in_order) {
-      return (step.y & 15u) + above;
+    if constexpr (in_order) {
+      return step.y + above;
     } else {
       return __byte_perm(step.y, 0, 0x4440u + above);
     }

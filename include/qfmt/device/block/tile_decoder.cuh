@@ -56,7 +56,11 @@ class TileDecoder {
     }
     BlockLocator<S, tile> const block_of(in, first);
     float scale[Packs];
-    if constexpr (!S::is_nested) look_up_scales(in, block_of, n, scale);
+    if constexpr (!S::is_nested) {
+      look_up_scales(in, block_of, n, scale);
+    } else {
+      ptx::prefetch_line(in.scales.absmax.codes + shared_block(block_of, n));
+    }
     if constexpr (Levels::has_levels) {
       levels_.fill(stored_levels(in.scales));
       // The result, 0, goes into the codes, so that no part of their decoding is moved to before
@@ -103,16 +107,23 @@ class TileDecoder {
       scale[p] = value_of(p) < n ? scale_at(in.scales, block_of(value_of(p))) : 0.f;
   }
 
+  __device__ static int lane() { return static_cast<int>(threadIdx.x) % 32; }
+  __device__ static int64_t first_block(Locator const& block_of, int p) {
+    return block_of(value_of(p) - lane() * values_per_pack);
+  }
+  /// The block whose scale this lane decodes.
+  __device__ static int64_t shared_block(Locator const& block_of, int n) {
+    int64_t const mine = first_block(block_of, lane() / lanes_per_pack) + lane() % lanes_per_pack;
+    int64_t const last = block_of(n - 1);
+    return mine < last ? mine : last;
+  }
+
   __device__ static void share_scales(QuantizedSpan<S> const& in, Locator const& block_of, int n,
                                       float (&scale)[Packs]) {
-    int const lane = static_cast<int>(threadIdx.x) % 32;
-    auto const first_block = [&](int p) { return block_of(value_of(p) - lane * values_per_pack); };
-    int64_t const mine = first_block(lane / lanes_per_pack) + lane % lanes_per_pack;
-    int64_t const last = block_of(n - 1);
-    float const decoded = scale_at(in.scales, mine < last ? mine : last);
+    float const decoded = scale_at(in.scales, shared_block(block_of, n));
 #pragma unroll
     for (int p = 0; p < Packs; ++p) {
-      auto const among = static_cast<int>(block_of(value_of(p)) - first_block(p));
+      auto const among = static_cast<int>(block_of(value_of(p)) - first_block(block_of, p));
       scale[p] = __shfl_sync(0xFFFFFFFFu, decoded, p * lanes_per_pack + among);
     }
   }

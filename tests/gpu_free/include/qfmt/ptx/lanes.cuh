@@ -31,7 +31,10 @@ inline float fma_down(float a, float b, float c) {
   return is_above ? std::nextafter(nearest, -INFINITY) : nearest;
 }
 
-inline uint32_t is_greater(float a, float b) { return a > b; }
+inline uint32_t is_greater(float a, float b) {
+  float const difference = b - a;  // as the instructions do it: the sign of that
+  return difference != difference ? 0 : float_bits(difference) >> 31;
+}
 
 inline float flushed(float a) {
   return std::fpclassify(a) == FP_SUBNORMAL ? std::copysign(0.f, a) : a;
