@@ -148,6 +148,7 @@ __global__ void every_wrapper(__grid_constant__ ptx::TensorMap const map, float 
   __shared__ ptx::Barrier barrier;
   ptx::wait_for_dependencies();
   ptx::prefetch_l2(from, 1024);
+  ptx::prefetch_line(from);
   float r = lane_wrappers(from[0], from[1]) + copy_wrappers(from, &barrier);
   uint32_t const shared = ptx::shared_address(ptx::dynamic_shared());
   r += tensor_core_wrappers<float16>(shared) + tensor_core_wrappers<bfloat16>(shared);
