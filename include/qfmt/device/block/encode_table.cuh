@@ -29,7 +29,7 @@ static __device__ constexpr auto device_keys = key_table<F>;
 template <FormatSpec F, int Threads>
 class EncodeTable {
   /// Whether the code of a value is the number of decision points below it.
-  static consteval bool codes_in_order() {
+  QFMT_HD static consteval bool codes_in_order() {
     if constexpr (!CodebookFormat<F> || SignMagnitudeFormat<F>) {
       return false;
     } else {
