@@ -39,7 +39,8 @@ __launch_bounds__(Tuning::threads, Aligned ? 2048 / Tuning::threads : 1) __globa
     }
   }
 
-  auto const store = [&](int i, auto const& values, [[maybe_unused]] int count) {
+  auto const store = [&](int i, float const(&values)[Decoder::values_per_pack],
+                         [[maybe_unused]] int count) {
     auto const rounded = thread::round_to<T>(values);
     if constexpr (Aligned) {
       thread::store_elements(rounded, out + first + i);

@@ -18,7 +18,7 @@ struct QuantizeTuning {
 
   /// Blocks of threads that an SM holds. A block of values that is longer than a tile, or a kernel
   /// for any alignment, takes the registers it needs.
-  static constexpr int blocks_per_sm(int block_size, bool aligned) {
+  QFMT_HD static constexpr int blocks_per_sm(int block_size, bool aligned) {
     if (!aligned || block_size > packs * warp::size * thread::elements_per_vector<T>) return 1;
     return packs == 4 ? 8 : sizeof(T) == 2 ? 5 : 4;
   }
