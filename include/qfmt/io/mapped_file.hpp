@@ -77,6 +77,19 @@ class MappedFile {
   std::string const& path() const { return path_; }
   std::span<std::byte const> bytes() const { return {data_, size_}; }
 
+  /// Tells the system that these bytes of the file will not be needed soon: their memory is free
+  /// for others, and reading them again reads the disk.
+  void release(std::span<std::byte const> bytes) const {
+    auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    auto const begin = static_cast<std::size_t>(bytes.data() - data_);
+    std::size_t const first = (begin + page - 1) / page * page;  // whole pages of these bytes only
+    std::size_t const last = (begin + bytes.size()) / page * page;
+    if (bytes.empty() || first >= last) return;
+    ::madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
+    ::posix_fadvise(fd_.get(), static_cast<off_t>(first), static_cast<off_t>(last - first),
+                    POSIX_FADV_DONTNEED);
+  }
+
   /// An error if the file has been cut since it was opened: touching what is gone would raise
   /// SIGBUS. Ask before reading far into a file that another process may change.
   [[nodiscard]] Error check_unchanged() const {
