@@ -40,12 +40,10 @@ template <SchemeSpec S>
 QFMT_HD constexpr Errc check_bounds(QuantizedMatrix<S> const& m) {
   if (m.rows < 0 || m.cols < 0) return Errc::size_mismatch;
   if (m.rows == 0 || m.cols == 0) return Errc::ok;
-  int64_t last = 0;
-  bool const fits = m.origin >= 0 && m.row_stride >= 0 &&
-                    !__builtin_mul_overflow(m.rows - 1, m.row_stride, &last) &&
-                    !__builtin_add_overflow(last, m.origin, &last) &&
-                    !__builtin_add_overflow(last, m.cols - 1, &last);
-  return fits && last < m.values.size ? Errc::ok : Errc::size_mismatch;
+  bool const starts = m.origin >= 0 && m.row_stride >= 0 && m.origin < m.values.size;
+  if (!starts || m.cols > m.values.size - m.origin) return Errc::size_mismatch;
+  int64_t const room = m.values.size - m.origin - m.cols;  // for all steps from row to row
+  return m.rows == 1 || m.row_stride <= room / (m.rows - 1) ? Errc::ok : Errc::size_mismatch;
 }
 
 /// Rows and columns of a matrix, over the same bytes. An empty matrix where they are not in it.
