@@ -60,16 +60,16 @@ class PieceWriter {
 template <SchemeSpec S>
 void write_row_scales(PieceWriter& write, QuantizedWeight const& weight,
                       QuantizedSpan<S const> const& values) {
-  auto const module = module_of(weight.name);
+  auto const name = int8_scales_name(weight.name);
   std::int64_t const rows = weight.shape[0];
   std::uint8_t const row_major = 0;
   if (values.size == 0) {  // rows without values still have scales
     std::vector<float> const zeros(static_cast<std::size_t>(rows));
-    write(module + ".SCB", zeros.data(), rows * 4);
+    write(name, zeros.data(), rows * 4);
   } else {
-    write(module + ".SCB", values.scales.absmax, rows * 4);
+    write(name, values.scales.absmax, rows * 4);
   }
-  write(module + ".weight_format", &row_major, 1);
+  write(int8_format_name(weight.name), &row_major, 1);
 }
 
 }  // namespace detail
@@ -218,7 +218,7 @@ Result<QuantizedSpan<S const>> view_quantized(Source const& source, QuantizedWei
   if constexpr (S::is_row_wise) {
     view.size = count;
     view.codes = read.template operator()<std::uint8_t>(weight.name);
-    view.scales.absmax = read.template operator()<float>(detail::module_of(weight.name) + ".SCB");
+    view.scales.absmax = read.template operator()<float>(int8_scales_name(weight.name));
     view.scales.row_length = weight.shape[1];
   } else {
     view = detail::view_blocks<S>(read, weight, count);

@@ -35,7 +35,8 @@ class Checkpoint {
     } else {
       return Error{{Errc::not_found},
                    path.string(),
-                   std::string("it holds neither ") + file_name + " nor " + index_name};
+                   std::string("not a regular file but a folder without ") + file_name + " or " +
+                       index_name};
     }
     return Result<Checkpoint>(std::move(checkpoint));
   }

@@ -68,15 +68,27 @@ constexpr bool has_bitsandbytes_layout() {
 
 namespace detail {
 
-inline constexpr std::string_view state_key = ".quant_state.bitsandbytes__";
-inline constexpr std::string_view native_state_key = ".quant_state.qfmt__";
-
 /// P for P.weight, or the name itself: the module that int8's scales are named after.
 inline std::string module_of(std::string const& weight) {
   constexpr std::string_view ending = ".weight";
   bool const ends = weight.size() > ending.size() && std::string_view(weight).ends_with(ending);
   return ends ? weight.substr(0, weight.size() - ending.size()) : weight;
 }
+
+}  // namespace detail
+
+/// The names of an LLM.int8() weight's other pieces.
+inline std::string int8_scales_name(std::string const& weight) {
+  return detail::module_of(weight) + ".SCB";
+}
+inline std::string int8_format_name(std::string const& weight) {
+  return detail::module_of(weight) + ".weight_format";
+}
+
+namespace detail {
+
+inline constexpr std::string_view state_key = ".quant_state.bitsandbytes__";
+inline constexpr std::string_view native_state_key = ".quant_state.qfmt__";
 
 /// The state's key: one that bitsandbytes does not know where it could not read the bytes.
 inline std::string state_name(QuantizedWeight const& weight) {
@@ -104,10 +116,9 @@ constexpr bool can_store_codes(Dtype dtype) {
 inline Result<std::vector<TensorInfo>> int8_pieces(QuantizedWeight const& weight) {
   if (weight.shape.size() != 2)
     return Error{{Errc::unsupported_shape}, weight.name, "one scale a row needs two dimensions"};
-  auto const module = module_of(weight.name);
   return std::vector<TensorInfo>{{weight.name, Dtype::I8, weight.shape},
-                                 {module + ".SCB", Dtype::F32, {weight.shape[0]}},
-                                 {module + ".weight_format", Dtype::U8, {}}};
+                                 {int8_scales_name(weight.name), Dtype::F32, {weight.shape[0]}},
+                                 {int8_format_name(weight.name), Dtype::U8, {}}};
 }
 
 }  // namespace detail

@@ -89,8 +89,11 @@ class SafetensorsFile {
   /// An error if the file has been cut since it was opened.
   [[nodiscard]] Error check_unchanged() const { return file_.check_unchanged(); }
 
-  /// Gives the memory under these bytes of the file back; they stay readable, from disk.
-  void release(std::span<std::byte const> bytes) const { file_.release(bytes); }
+  /// Gives the memory under these bytes of the file back; they stay readable. `again`: they will be
+  /// read once more.
+  void release(std::span<std::byte const> bytes, bool again = false) const {
+    file_.release(bytes, again);
+  }
 
  private:
   SafetensorsFile(MappedFile file, SafetensorsHeader header)
