@@ -22,8 +22,9 @@ struct Part {
   int64_t count = 0;
 };
 
-/// What `rank` of `ranks` gets of `extent` rows or columns: parts in order, whose sizes differ by
-/// one `multiple` at most; cuts fall on multiples. 0 <= rank < ranks, extent >= 0, multiple >= 1.
+/// What `rank` of `ranks` gets of `extent` rows or columns: parts in order, each of as many
+/// multiples as any other or one more; the last multiple may be short. 0 <= rank < ranks, extent >=
+/// 0, multiple >= 1.
 QFMT_HD constexpr Part part_of(int64_t extent, int64_t ranks, int64_t rank, int64_t multiple = 1) {
   int64_t const units = ceil_div(extent, multiple);
   int64_t const least = units / ranks, more = units % ranks;
