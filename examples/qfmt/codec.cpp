@@ -29,7 +29,7 @@ std::optional<qfmt::SchemeDesc> scheme_named(std::string_view text) {
     auto const part = text.substr(1, text.find('/', 1) - 1);
     text.remove_prefix(part.size() + 1);
     auto const parsed = std::from_chars(part.begin(), part.end(), desc.block_size);
-    bool const is_number = parsed.ec == std::errc() && parsed.ptr == part.end();
+    bool const is_number = !desc.row_wise && parsed.ec == std::errc() && parsed.ptr == part.end();
     if (part == "double") desc.double_quant = true;
     if (part != "double" && !(part == "row" && desc.row_wise) && !is_number) return std::nullopt;
   }

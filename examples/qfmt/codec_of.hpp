@@ -126,6 +126,7 @@ struct CodecOf {
     to.desc.double_quant = layout.nested;
     to.shape = {part.rows, part.cols};
     to.slice.reset();
+    if (layout.size == 0) to.offset = 0.f;  // as an empty view has it
     if (!layout.bitsandbytes) {
       to.shape = {layout.size};
       to.slice = {part.rows, part.cols, layout.row_stride, layout.origin};

@@ -64,7 +64,7 @@ def digest(path):
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in path.iterdir()}
 
 
-class Folders(tools.Case):
+class FolderCase(tools.Case):
     def setUp(self):
         super().setUp()
         self.input, self.output = self.folder / "in", self.folder / "out"
@@ -79,6 +79,8 @@ class Folders(tools.Case):
         self.quantize(*options, "--force", "--quiet")
         return read_folder(self.output)
 
+
+class Folders(FolderCase):
     def test_linear_layers_alone(self):
         out = self.quantized("--format", "nf4", "--double-quant")
         quantized = {n.rsplit(".quant_state", 1)[0] for n in out if ".quant_state." in n}
@@ -231,7 +233,7 @@ class Folders(tools.Case):
                            (lambda b: b.replace(b'"F32"', b'"F33"', 1), "element types"),
                            (lambda b: b.replace(b'"blocksize": 64', b'"blocksize": 65'), "fields"),
                            (lambda b: b.replace(b'"shape": [90, 64]', b'"shape": [90, 46]'), "size"),
-                           (lambda b: b.replace(b"{", b"[", 1), "JSON")]:
+                           (lambda b: b.replace(b'"dtype"', b'"dtype', 1), "JSON")]:
             shard.write_bytes(harm(good))
             report = tools.run("info", self.output, "--validate", "--json")
             self.assertEqual(report.returncode, 3)
@@ -242,7 +244,7 @@ class Folders(tools.Case):
             self.assertTrue(failed[0]["detail"])
 
 
-class Shards(Folders):
+class Shards(FolderCase):
     def decoded(self, path):
         out = self.folder / f"decoded-{path.name}"
         self.run_ok("dequantize", path, out, "--force", "--quiet")
