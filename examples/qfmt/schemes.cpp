@@ -205,7 +205,7 @@ QuantizationConfig Schemes::config(std::vector<Step> const& steps, Model const& 
   }
   if (!head_quantized) kept.push_back("lm_head");
   std::ranges::sort(kept);
-  kept.erase(std::ranges::unique(kept).begin(), kept.end());
+  kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
   config.llm_int8_skip_modules = std::move(kept);
   return config;
 }

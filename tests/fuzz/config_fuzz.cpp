@@ -3,8 +3,9 @@
 //
 // Any bytes as a config.json: refused, or its quantization_config is one that can be written and
 // read back the same, and whose skip rule ends.
-#include "fuzz/fuzz.hpp"
 #include "qfmt/io/quantization_config.hpp"
+
+#include "fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   auto const config = qfmt::io::parse_model_config(std::as_bytes(std::span(data, size)), "fuzz");
@@ -13,7 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   fuzz::require(again && *again == **config);
   fuzz::require(!((*config)->load_in_4bit && (*config)->load_in_8bit));
   (void)(*config)->skips("model.layers.10.self_attn.q_proj");
-  if (auto const scheme = (*config)->scheme())
-    fuzz::require(qfmt::io::bitsandbytes_loads(*scheme));
+  if (auto const scheme = (*config)->scheme()) fuzz::require(qfmt::io::bitsandbytes_loads(*scheme));
   return 0;
 }

@@ -3,9 +3,10 @@
 //
 // Any bytes as a safetensors file: refused, or every tensor lies within them and is as long as its
 // shape says; and what is accepted can be written again.
+#include "qfmt/io/safetensors.hpp"
+
 #include "fuzz/fuzz.hpp"
 #include "io/files.hpp"
-#include "qfmt/io/safetensors.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   auto const bytes = std::as_bytes(std::span(data, size));

@@ -3,8 +3,9 @@
 //
 // Any bytes as an index: refused, or no file name leads out of the folder, and writing it gives a
 // text that reads back the same.
-#include "fuzz/fuzz.hpp"
 #include "qfmt/io/safetensors_index.hpp"
+
+#include "fuzz/fuzz.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   auto const index =

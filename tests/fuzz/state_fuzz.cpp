@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Any bytes as the state of a quantized weight, alone and beside good pieces: refused, or its fields
-// are in their ranges and writing it gives a text that reads back the same.
+// Any bytes as the state of a quantized weight, alone and beside good pieces: refused, or its
+// fields are in their ranges and writing it gives a text that reads back the same.
 #include "fuzz/fuzz.hpp"
 #include "io/checkpoints.hpp"
 
@@ -28,8 +28,8 @@ void check_weight(std::string const& text) {
 
 extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
   if (size == 0) return 0;
-  auto const rules = data[0] % 2 == 0 ? qfmt::io::StateRules::bitsandbytes
-                                      : qfmt::io::StateRules::native;
+  auto const rules =
+      data[0] % 2 == 0 ? qfmt::io::StateRules::bitsandbytes : qfmt::io::StateRules::native;
   auto const bytes = std::as_bytes(std::span(data + 1, size - 1));
   auto const state = qfmt::io::parse_quant_state(bytes, "fuzz", rules);
   check_weight({reinterpret_cast<char const*>(data) + 1, size - 1});
@@ -40,8 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size
   fuzz::require(rules == qfmt::io::StateRules::native || !state->slice);
   if (state->quant_type.find_first_of("\"\\") != std::string::npos) return 0;
   auto const text = qfmt::io::serialize_quant_state(*state);
-  auto const again = qfmt::io::parse_quant_state(
-      std::as_bytes(std::span(text.data(), text.size())), "fuzz", rules);
+  auto const again = qfmt::io::parse_quant_state(std::as_bytes(std::span(text.data(), text.size())),
+                                                 "fuzz", rules);
   fuzz::require(again && again->shape == state->shape && again->slice == state->slice &&
                 qfmt::io::serialize_quant_state(*again) == text);
   return 0;

@@ -62,7 +62,8 @@ void copy_blocks(QuantizedSpan<S> const& in, int64_t from, QuantizedSpan<P> cons
               static_cast<size_t>(codes_bytes<S>(values)));
   int64_t const blocks = block_count<S>(values);
   if constexpr (P::is_nested) {
-    auto const &from_scales = in.scales.absmax, &to_scales = out.scales.absmax;
+    auto const& from_scales = in.scales.absmax;
+    auto const& to_scales = out.scales.absmax;
     std::memcpy(to_scales.codes + to, from_scales.codes + from, static_cast<size_t>(blocks));
     constexpr int64_t group = AbsmaxScheme::block_size;
     std::memcpy(to_scales.scales.absmax + to / group, from_scales.scales.absmax + from / group,
