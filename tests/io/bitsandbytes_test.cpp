@@ -157,8 +157,7 @@ io::Result<io::SafetensorsFile> written(File const& file, io::QuantizedWeight co
 
 template <SchemeSpec S>
 bool same_bytes(QuantizedSpan<S const> const& a, QuantizedSpan<S const> const& b) {
-  return a.size == b.size &&
-         std::memcmp(a.codes, b.codes, static_cast<std::size_t>(codes_bytes<S>(a.size))) == 0;
+  return a.size == b.size && std::equal(a.codes, a.codes + codes_bytes<S>(a.size), b.codes);
 }
 
 using FourBit =
