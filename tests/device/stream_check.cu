@@ -6,7 +6,7 @@
 //
 //   nvcc -std=c++20 -O2 -arch=sm_90 -I include -I tests tests/device/stream_check.cu
 //
-//   a.out [all|small]     small: without the large sizes, for compute-sanitizer
+//   a.out [all|small]     small: little of everything, for compute-sanitizer
 #include <memory>
 
 #include "device/support.cuh"
@@ -50,13 +50,13 @@ struct Job {
 };
 
 template <SchemeSpec S, Element T>
-void check_streams() {
+void check_streams(std::int64_t rows, int rounds) {
   constexpr int count = 16;
   std::vector<std::unique_ptr<Job<S, T>>> jobs;
   std::vector<std::vector<std::uint8_t>> serial;
   std::vector<cudaStream_t> streams(count);
   for (int i = 0; i < count; ++i) {
-    jobs.push_back(std::make_unique<Job<S, T>>(311 + i, 4096));
+    jobs.push_back(std::make_unique<Job<S, T>>(rows + i, 4096));
     fill(jobs[i]->values.data(), jobs[i]->n, static_cast<std::uint64_t>(i));
     jobs[i]->start(nullptr);
     synchronize("serial");
@@ -67,18 +67,20 @@ void check_streams() {
   }
   synchronize("poison");
   std::uint64_t wrong = 0;
-  for (int round = 0; round < 20; ++round)
+  for (int round = 0; round < rounds; ++round)
     for (int i = 0; i < count; ++i) jobs[i]->start(streams[i]);
   synchronize("streams");
   for (int i = 0; i < count; ++i) wrong += jobs[i]->result() != serial[i];
   for (auto const stream : streams) require(cudaStreamDestroy(stream), "stream");
   while (!jobs.empty()) jobs.pop_back();  // the arena takes memory back in reverse
-  report("16 streams, 20 rounds " + name_of<S>() + " " + dtype_name<T>(), count, wrong);
+  report(
+      "16 streams, " + std::to_string(rounds) + " rounds " + name_of<S>() + " " + dtype_name<T>(),
+      count, wrong);
 }
 
 template <SchemeSpec S, Element T>
-void check_graph() {
-  Job<S, T> job(1025, 2048);
+void check_graph(std::int64_t rows) {
+  Job<S, T> job(rows, 2056);
   cudaStream_t stream;
   require(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "stream");
   require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "capture");
@@ -158,11 +160,16 @@ void check_refusal() {
 int main(int argc, char** argv) {
   need_device();
   bool const small = argc > 1 && std::string(argv[1]) == "small";
-  check_streams<Nested, __nv_bfloat16>();
-  check_streams<Rows, float>();
-  check_graph<Nested, __nv_bfloat16>();
-  check_graph<Scheme<Format<FP4>, BlockSize<128>>, __half>();
-  check_graph<Rows, float>();
+  std::int64_t const rows = small ? 3 : 311;
+  check_streams<Nested, __nv_bfloat16>(rows, small ? 1 : 20);
+  check_streams<Rows, float>(rows, small ? 1 : 20);
+  check_graph<Nested, __nv_bfloat16>(4 * rows + 1);
+  check_graph<Scheme<Format<FP4>, BlockSize<128>>, __half>(4 * rows + 1);
+  check_graph<Rows, float>(4 * rows + 1);
+  check_graph<Scheme<Format<NF4>, BlockSize<16>>, float>(rows);
+  check_graph<Scheme<Format<NF4>, BlockSize<4096>>, __nv_bfloat16>(rows);
+  check_graph<Scheme<Format<Dynamic8>, BlockSize<256>>, __half>(rows);
+  check_graph<Scheme<Format<Int8>, BlockSize<64>, DoubleQuant<true>>, float>(70 * rows);
   check_refusal();
   if (!small) {
     constexpr std::int64_t two31 = std::int64_t{1} << 31;
