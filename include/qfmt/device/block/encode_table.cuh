@@ -20,7 +20,7 @@ static __device__ constexpr auto device_keys = key_table<F>;
 
 /// Whether the code of a value is the number of decision points below it.
 template <FormatSpec F>
-consteval bool codes_in_order() {
+QFMT_HD consteval bool codes_in_order() {
   if constexpr (!CodebookFormat<F> || SignMagnitudeFormat<F>) {
     return false;
   } else {

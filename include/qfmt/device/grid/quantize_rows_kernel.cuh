@@ -61,7 +61,7 @@ __launch_bounds__(Threads, 1024 / Threads) __global__
   float const absmax = peak.absmax();
   thread::BlockRounding<Encoder, F> const rounding(absmax);
   if (threadIdx.x == 0) out.absmax[blockIdx.x] = absmax;
-  auto const store = [&](auto const& packed, int64_t i) {
+  auto const store = [&](thread::PackOf<F, pack> const& packed, int64_t i) {
     int const n = valid(i);
     if (Aligned && n == pack) {
       thread::store_codes(packed, codes + i);
