@@ -47,14 +47,23 @@ struct LaunchOf {
 };
 
 template <class Machine, qfmt::Element T>
-void probe_products(Machine& m, std::string const& type, Maps& maps) {
+void probe_mma(Machine& m, std::string const& type, Maps& maps) {
   maps["mma_m16n8k16." + type] = sparse(m.run(mma_one_hot<T>, {256, 32}, 256 * 128));
   maps["mma_m16n8k16.accumulate." + type] = m.run(mma_accumulate<T>, {1, 32}, 256);
+}
+
+template <class Machine, qfmt::Element T>
+void probe_wgmma_one_hot(Machine& m, std::string const& type, Maps& maps) {
   constexpr unsigned shared = wgmma_shared_bytes;
   maps["wgmma.registers." + type] =
       sparse(m.run(wgmma_one_hot_registers<T>, {1024, 128, shared}, 1024 * 512));
   maps["wgmma.shared." + type] =
       sparse(m.run(wgmma_one_hot_shared<T>, {1024, 128, shared}, 1024 * 512));
+}
+
+template <class Machine, qfmt::Element T>
+void probe_wgmma(Machine& m, std::string const& type, Maps& maps) {
+  constexpr unsigned shared = wgmma_shared_bytes;
   auto const random = [&]<int N>() {
     maps["wgmma.n" + std::to_string(N) + "." + type] =
         m.run(wgmma_random<T, N>, {1, 128, shared}, 2 * 128 * N / 2);
@@ -148,8 +157,12 @@ void probe_arithmetic(Machine& m, Maps& maps) {
 template <class Machine>
 Maps run_all(Machine& m) {
   Maps maps;
-  probe_products<Machine, qfmt::float16>(m, "f16", maps);
-  probe_products<Machine, qfmt::bfloat16>(m, "bf16", maps);
+  probe_mma<Machine, qfmt::float16>(m, "f16", maps);
+  probe_mma<Machine, qfmt::bfloat16>(m, "bf16", maps);
+  probe_wgmma_one_hot<Machine, qfmt::float16>(m, "f16", maps);
+  probe_wgmma_one_hot<Machine, qfmt::bfloat16>(m, "bf16", maps);
+  probe_wgmma<Machine, qfmt::float16>(m, "f16", maps);
+  probe_wgmma<Machine, qfmt::bfloat16>(m, "bf16", maps);
   probe_bytes(m, maps);
   probe_matrices(m, maps);
   probe_tensor_copies(m, maps);

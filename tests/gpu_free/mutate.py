@@ -58,7 +58,8 @@ class Program:
     def make(self, tree):
         """None, or what the compiler said."""
         binary, obj = tree / self.target, tree / f"{self.target}.o"
-        words = [str(w).replace(str(ROOT), str(tree)) for w in self.compile]
+        words = [w.replace(f"{ROOT}/tests", f"{tree}/tests").replace(f"{ROOT}/include", f"{tree}/include")
+                 for w in self.compile]
         keep = []
         skip = False
         for word in words:

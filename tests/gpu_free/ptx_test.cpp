@@ -62,15 +62,6 @@ probe::Maps maps_of(Part part) {
   return maps;
 }
 
-/// 16-bit products, one-hot among them.
-probe::Maps const& products() {
-  static probe::Maps const maps = maps_of([](Cpu& cpu, probe::Maps& all) {
-    probe::probe_products<Cpu, qfmt::float16>(cpu, "f16", all);
-    probe::probe_products<Cpu, qfmt::bfloat16>(cpu, "bf16", all);
-  });
-  return maps;
-}
-
 probe::Maps const& byte_products() {
   static probe::Maps const maps = maps_of(probe::probe_bytes<Cpu>);
   return maps;
@@ -92,8 +83,12 @@ probe::Words dense(probe::Words const& pairs, std::size_t size) {
 //   B  row = threadID_in_group * 2 + (i & 1) for bi where i < 2, else + 8;  col = groupID
 //   C  row = groupID for ci where i < 2, else groupID + 8;  col = threadID_in_group * 2 + (i & 1)
 TEST_CASE("mma.m16n8k16 by the manual's formulas", "[ptx]") {
+  auto const maps = maps_of([](Cpu& cpu, probe::Maps& all) {
+    probe::probe_mma<Cpu, qfmt::float16>(cpu, "f16", all);
+    probe::probe_mma<Cpu, qfmt::bfloat16>(cpu, "bf16", all);
+  });
   for (char const* const type : {"f16", "bf16"}) {
-    auto const found = dense(products().at(std::string("mma_m16n8k16.") + type), 256 * 128);
+    auto const found = dense(maps.at(std::string("mma_m16n8k16.") + type), 256 * 128);
     probe::Words expected(256 * 128, 0);
     for (int p = 0; p < 256; ++p) {
       int const lane = p / 8, i = p % 8;  // ai, two to a register
@@ -138,13 +133,18 @@ TEST_CASE("mma.m16n8k32 by the manual's formulas", "[ptx]") {
   REQUIRE(found == expected);
 }
 
+#if defined(GPU_FREE_SHADOW)  // sanitized, half a million threads take minutes
 // wgmma: D fragment of .m64nNk16: row = (warp % 4) * 16 + groupID + 8 * ((i / 2) % 2), column = i /
 // 4
 // * 8 + threadID_in_group * 2 + i % 2. A fragment as in mma.m16n8k16.
 TEST_CASE("wgmma.m64n8k16 by the manual's formulas", "[ptx]") {
+  auto const maps = maps_of([](Cpu& cpu, probe::Maps& all) {
+    probe::probe_wgmma_one_hot<Cpu, qfmt::float16>(cpu, "f16", all);
+    probe::probe_wgmma_one_hot<Cpu, qfmt::bfloat16>(cpu, "bf16", all);
+  });
   for (char const* const type : {"f16", "bf16"}) {
-    auto const registers = dense(products().at(std::string("wgmma.registers.") + type), 1024 * 512);
-    auto const shared = dense(products().at(std::string("wgmma.shared.") + type), 1024 * 512);
+    auto const registers = dense(maps.at(std::string("wgmma.registers.") + type), 1024 * 512);
+    auto const shared = dense(maps.at(std::string("wgmma.shared.") + type), 1024 * 512);
     probe::Words from_registers(1024 * 512, 0), from_shared(1024 * 512, 0);
     for (int p = 0; p < 1024; ++p)
       for (int r = 0; r < 512; ++r) {
@@ -162,6 +162,7 @@ TEST_CASE("wgmma.m64n8k16 by the manual's formulas", "[ptx]") {
     REQUIRE(shared == from_shared);
   }
 }
+#endif
 
 namespace {
 /// Random products by the definition: D(row, column) in the accumulators' order.
@@ -182,6 +183,10 @@ probe::Words product(int n, int k_count, A a, B b, Start start) {
 }  // namespace
 
 TEST_CASE("wgmma of every N is the matrix product", "[ptx]") {
+  auto const maps = maps_of([](Cpu& cpu, probe::Maps& all) {
+    probe::probe_wgmma<Cpu, qfmt::float16>(cpu, "f16", all);
+    probe::probe_wgmma<Cpu, qfmt::bfloat16>(cpu, "bf16", all);
+  });
   using probe::scramble;
   using probe::small_integer;
   auto const u = [](int x) { return static_cast<uint32_t>(x); };
@@ -196,7 +201,7 @@ TEST_CASE("wgmma of every N is the matrix product", "[ptx]") {
     auto const start = [](int thread, int i) { return (thread * 37 + i) % 251; };
     auto const expected = product(n, 64, a, b, start);
     for (char const* const type : {".f16", ".bf16"})
-      REQUIRE(products().at("wgmma.n" + std::to_string(n) + type) == expected);
+      REQUIRE(maps.at("wgmma.n" + std::to_string(n) + type) == expected);
 
     auto const a8 = [&](int form, int row, int k) -> int {
       if (form == 1) return static_cast<int8_t>(scramble(8, u(row * 128 + k)));
@@ -282,6 +287,7 @@ TEST_CASE("bulk copies, copies of threads and clusters", "[ptx]") {
   REQUIRE(maps.at("cluster") == cluster);
 }
 
+#if defined(GPU_FREE_SHADOW)
 TEST_CASE("what a GPU did", "[ptx]") {
   std::filesystem::path const path = QFMT_TEST_DATA "/ptx_sm90.json";
   if (!std::filesystem::exists(path))
@@ -310,6 +316,7 @@ TEST_CASE("what a GPU did", "[ptx]") {
     WARN(maps.size() - compared << " maps are newer than the recorded run");
   REQUIRE(compared > 0);
 }
+#endif
 
 TEST_CASE("the doubles give the same maps under every seed", "[ptx]") {
   auto const some = [] {
