@@ -399,11 +399,11 @@ QFMT_HD constexpr float any_float(uint32_t seed, uint32_t i) {
 /// x with its exponent's first bit cleared: finite, magnitude below 2.
 static __device__ float below_two(float x) { return float_from_bits(float_bits(x) & 0xBFFFFFFFu); }
 
-constexpr uint32_t arithmetic_kinds = 9;
+constexpr uint32_t arithmetic_kinds = 8;
 
 /// out[kind][i], i < n: packed maxima, permutes, conversions, reciprocal, flushed product, choice.
-/// The choices by 16- and 8-byte stores; last, words that a load past the L1 gave.   words: (1024)
-static __global__ void arithmetic(uint32_t n, uint32_t const* words, uint32_t* out) {
+/// The choices by 16- and 8-byte stores.
+static __global__ void arithmetic(uint32_t n, uint32_t* out) {
   uint32_t const i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
   uint32_t const a = scramble(11, i), b = i % 16 == 0 ? a ^ 0x80008000u : scramble(12, i);
@@ -431,11 +431,6 @@ static __global__ void arithmetic(uint32_t n, uint32_t const* words, uint32_t* o
     ptx::store_global(out + 6 * n + i, uint2{chosen[0], chosen[1]});
     ptx::store_global(out + 6 * n + i + 2, uint2{chosen[2], chosen[3]});
   }
-  uint32_t const* const from = words + i % 1024;
-  ptx::store_global(out + 8 * n + i, i % 16 == 0   ? ptx::load_streaming<16>(from)
-                                     : i % 16 == 4 ? ptx::load_streaming<8>(from)
-                                     : i % 16 == 8 ? ptx::load_streaming<4>(from)
-                                                   : ptx::load_streaming<2>(from));
   ptx::wait_for_dependencies();
   ptx::launch_dependents();
 }

@@ -173,6 +173,8 @@ __global__ void shuffles(T const* in, T* out) {
   out[blockDim.x + threadIdx.x] = running;
   out[2 * blockDim.x + threadIdx.x] = __shfl_down_sync(0xFFFFFFFFu, x, 1, 8);
   out[3 * blockDim.x + threadIdx.x] = __ballot_sync(0xFFFFFFFFu, x % 3 == 0);
+  out[4 * blockDim.x + threadIdx.x] = __syncthreads_count(x % 3 == 0) * 4 +
+                                      __syncthreads_or(x == 68) * 2 + __syncthreads_and(x > 5);
 }
 }  // namespace
 
@@ -181,7 +183,7 @@ TEST_CASE("shuffles and votes", "[harness]") {
   std::iota(values.begin(), values.end(), 5u);
   DeviceBuffer<unsigned> const in(values);
   gpu_free::for_each_seed(seeds, [&](std::uint64_t) {
-    DeviceBuffer<unsigned> out(256);
+    DeviceBuffer<unsigned> out(320);
     REQUIRE(launch(shuffles<unsigned>, 1, 64, in.data(), out.data()) == cudaSuccess);
     auto const host = out.host();
     for (unsigned warp = 0; warp < 2; ++warp) {
@@ -193,6 +195,8 @@ TEST_CASE("shuffles and votes", "[harness]") {
         REQUIRE(host[t] == all);
         REQUIRE(host[64 + t] == running);
         REQUIRE(host[128 + t] == values[lane % 8 == 7 ? t : t + 1]);
+        REQUIRE(host[256 + t] ==
+                21 * 4 + 2);  // 6, 9, ..., 66 of 5 .. 68; 68 is there; 5 is not > 5
         REQUIRE((host[192 + t] >> lane & 1u) == (values[t] % 3 == 0));
       }
     }

@@ -17,6 +17,16 @@ template <FormatSpec F>
 static __constant__ auto constant_steps = step_table<F>;
 template <FormatSpec F>
 static __device__ constexpr auto device_keys = key_table<F>;
+
+/// Whether the code of a value is the number of decision points below it.
+template <FormatSpec F>
+QFMT_HD consteval bool codes_in_order() {
+  if constexpr (!CodebookFormat<F> || SignMagnitudeFormat<F>) {
+    return false;
+  } else {
+    return qfmt::detail::host_points<F>.in_order;
+  }
+}
 }  // namespace detail
 
 /// Rounds values that are relative to their block's scale to codes of F: finite t, of codebooks
@@ -28,22 +38,13 @@ static __device__ constexpr auto device_keys = key_table<F>;
 /// Numerics: the bits of qfmt::encode<F>(t), of F::round(t) for formulas.
 template <FormatSpec F, int Threads>
 class EncodeTable {
-  /// Whether the code of a value is the number of decision points below it.
-  QFMT_HD static consteval bool codes_in_order() {
-    if constexpr (!CodebookFormat<F> || SignMagnitudeFormat<F>) {
-      return false;
-    } else {
-      return qfmt::detail::host_points<F>.in_order;
-    }
-  }
-
   static constexpr int per_unit = step_table<F>.per_unit;
   static constexpr int steps = step_table<F>.count;
   static constexpr int least_key = key_table<F>.least;
   static constexpr int negative_keys = key_table<F>.half;
   static constexpr bool by_steps = per_unit != 0;
   static constexpr bool by_keys = negative_keys != 0;
-  static constexpr bool in_order = codes_in_order();
+  static constexpr bool in_order = detail::codes_in_order<F>();
   static constexpr int copies = 16;
   static constexpr int row_bytes = copies * static_cast<int>(sizeof(Step));
 

@@ -28,11 +28,11 @@ template <FormatSpec F, int Threads>
 class LevelTable {
  public:
   /// False for formulas, which need neither `fill` nor a synchronisation.
-  static constexpr bool has_levels = CodebookFormat<F>;
+  static constexpr bool needs_barrier = CodebookFormat<F>;
 
  private:
-  static constexpr int levels = has_levels ? 1 << bits_of<F> : 1;
-  static constexpr int copies = has_levels && bits_of<F> == 4 ? 32 : 1;
+  static constexpr int levels = needs_barrier ? 1 << bits_of<F> : 1;
+  static constexpr int copies = needs_barrier && bits_of<F> == 4 ? 32 : 1;
 
  public:
   struct TempStorage {
@@ -46,7 +46,7 @@ class LevelTable {
   /// Fills the table from the file's map, or from the format's own where that is null. Called by
   /// every thread; the caller synchronises before the first lookup.
   __device__ void fill([[maybe_unused]] float const* stored) {
-    if constexpr (has_levels) {
+    if constexpr (needs_barrier) {
       constexpr unsigned entries = levels * copies;
 #pragma unroll
       for (unsigned first = 0; first < entries; first += Threads) {
@@ -58,7 +58,7 @@ class LevelTable {
 
   /// The value of a code under its block's scale, before it is rounded to an output type.
   __device__ float operator()(uint32_t code, float scale) const {
-    if constexpr (has_levels) {
+    if constexpr (needs_barrier) {
       return exact::mul(mine_[code * copies], scale);
     } else {
       return F::decode(static_cast<uint8_t>(code), scale);

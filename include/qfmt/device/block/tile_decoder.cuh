@@ -9,8 +9,21 @@
 #include "qfmt/device/block/level_table.cuh"
 #include "qfmt/device/thread/codes.cuh"
 #include "qfmt/device/thread/elements.cuh"
+#include "qfmt/device/warp/level_lanes.cuh"
 
 namespace qfmt::inline v0::block {
+
+namespace detail {
+template <FormatSpec F, int Threads>
+struct levels_of {
+  using type = LevelTable<F, Threads>;
+};
+template <CodebookFormat F, int Threads>
+  requires(bits_of<F> == 4)
+struct levels_of<F, Threads> {
+  using type = warp::LevelLanes<F>;
+};
+}  // namespace detail
 
 /// Decodes tiles of Threads * Packs * values_per_pack flat values of a tensor.
 ///
@@ -28,7 +41,7 @@ namespace qfmt::inline v0::block {
 /// it. Numerics: the bits of qfmt::decode_at, not yet rounded to T.
 template <SchemeSpec S, Element T, int Threads, int Packs>
 class TileDecoder {
-  using Levels = LevelTable<typename S::format, Threads>;
+  using Levels = typename detail::levels_of<typename S::format, Threads>::type;
 
  public:
   static constexpr int values_per_pack = thread::elements_per_vector<T>;
@@ -61,8 +74,8 @@ class TileDecoder {
     } else {
       ptx::prefetch_line(in.scales.absmax.codes + shared_block(block_of, n));
     }
-    if constexpr (Levels::has_levels) {
-      levels_.fill(stored_levels(in.scales));
+    levels_.fill(stored_levels(in.scales));
+    if constexpr (Levels::needs_barrier) {
       // The result, 0, goes into the codes, so that no part of their decoding is moved to before
       // the barrier: there every thread would wait for the slowest load of the block.
       auto const zero = static_cast<uint32_t>(__syncthreads_or(0));
@@ -82,11 +95,10 @@ class TileDecoder {
     for (int p = 0; p < Packs; ++p) {
       int const i = value_of(p);
       int const count = Aligned ? values_per_pack : valid(n - i);
-      if (count == 0) return;
       float values[values_per_pack];
 #pragma unroll
       for (int k = 0; k < values_per_pack; ++k) values[k] = levels_(codes[p][k], scale[p]);
-      sink(i, values, count);
+      if (count > 0) sink(i, values, count);
     }
   }
 

@@ -52,14 +52,20 @@ Status quantize_plain(T const* values, int64_t size, [[maybe_unused]] int64_t ro
     if (threads <= 256) return launch_with.template operator()<256>();
     return launch_with.template operator()<512>();
   } else {
-    using Tuning = grid::QuantizeTuning;
+    using Tuning = grid::QuantizeTuning<S::bits, T>;
     using Blocks = warp::BlockEncoder<typename S::format, S::block_size, T, Encoder, Tuning::packs>;
-    auto* const kernel = aligned ? grid::quantize_kernel<S, T, Encoder, true>
-                                 : grid::quantize_kernel<S, T, Encoder, false>;
-    return launch(kernel,
-                  {.blocks = ceil_div(size, int64_t{Blocks::tile} * Tuning::warps),
-                   .threads = Tuning::warps * warp::size},
-                  stream, values, size, out);
+    LaunchShape shape{.threads = Tuning::warps * warp::size};
+    int64_t const whole = aligned ? size - size % Blocks::tile : 0;
+    shape.blocks = ceil_div(whole, int64_t{Blocks::tile} * Tuning::warps);
+    if (Status const s =
+            launch(grid::quantize_kernel<S, T, Encoder, true>, shape, stream, values, whole, out);
+        !s)
+      return s;
+    out.codes += whole * S::bits / 8;  // what is left, or all of it
+    out.absmax += whole / S::block_size;
+    shape.blocks = ceil_div(size - whole, int64_t{Blocks::tile} * Tuning::warps);
+    return launch(grid::quantize_kernel<S, T, Encoder, false>, shape, stream, values + whole,
+                  size - whole, out);
   }
 }
 
