@@ -5,8 +5,9 @@
 registers, spills, stack, shared memory, code size, the width of hot loads and stores.
 
     check.py NVCC FOLDER                the ordinary rows, for the architectures of the file
-    check.py NVCC FOLDER --full         all rows; and for every other architecture all rows
-                                        against the rules alone
+    check.py NVCC FOLDER --full [ARCH...]
+                                        all rows, for these or all architectures; for those not in
+                                        the file against the rules alone
     check.py NVCC FOLDER --update       writes the file anew
     check.py NVCC FOLDER --product ARCH every combination there is, against the rules alone
     check.py NVCC FOLDER --self-test    planted faults are found
@@ -245,7 +246,7 @@ def main():
     if what == "--product":
         rows, archs = list(every_row(families)), (options[1],)
     elif what == "--full":
-        archs = EXPECTED + OTHERS
+        archs = tuple(options[1:]) or EXPECTED + OTHERS
     else:
         rows, archs = rows if what == "--update" else rows[:covering.ORDINARY], EXPECTED
     built, errors = compile_all(tools, families, instantiations(families, rows), archs)

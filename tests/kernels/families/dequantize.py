@@ -6,7 +6,6 @@ from axes import bits, values_per_pack
 HEADER = "qfmt/device/grid/dequantize_kernel.cuh"
 KERNEL = "grid::dequantize_kernel<{scheme}, {element}, {aligned}>"
 AXES = ("format", "granularity", "nested", "element", "aligned")
-PACKS = 2  # stores of a thread
 
 
 def applies(row):
@@ -16,4 +15,5 @@ def applies(row):
 def hot(row):
     if row["aligned"] == "unaligned":
         return {}
-    return {"loads": (values_per_pack(row) * bits(row) // 8, PACKS), "stores": (16, PACKS)}
+    packs = 4 if row["nested"] == "nested" and row["element"] != "float" else 2  # stores of a thread
+    return {"loads": (values_per_pack(row) * bits(row) // 8, packs), "stores": (16, packs)}

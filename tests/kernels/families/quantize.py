@@ -6,7 +6,6 @@ from axes import bits, values_per_pack
 HEADER = "qfmt/device/grid/quantize_kernel.cuh"
 KERNEL = "grid::quantize_kernel<{scheme}, {element}, {encoder}, {aligned}>"
 AXES = ("format", "granularity", "nested", "element", "encoder", "aligned")
-PACKS = 4  # loads that a lane has in flight
 
 
 def applies(row):
@@ -16,7 +15,8 @@ def applies(row):
 def hot(row):
     if row["aligned"] == "unaligned":
         return {}
-    return {"loads": (16, PACKS), "stores": (values_per_pack(row) * bits(row) // 8, PACKS)}
+    packs = 4 if bits(row) == 8 and row["element"] != "float" else 8  # loads of a lane in flight
+    return {"loads": (16, packs), "stores": (values_per_pack(row) * bits(row) // 8, packs)}
 
 
 def may_spill(row):

@@ -20,10 +20,23 @@ struct DequantizeTuning {
   static constexpr int prefetch_ahead = packs == 4 ? 4 : 8;  // groups
 };
 
+/// Threads that an SM of the architecture being compiled for holds; ptxas refuses to be asked for
+/// more.
+QFMT_HD constexpr int threads_per_sm() {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+  return 1024;
+#elif defined(__CUDA_ARCH__) && __CUDA_ARCH__ != 800 && __CUDA_ARCH__ != 900 && \
+    __CUDA_ARCH__ / 100 != 10
+  return 1536;
+#else
+  return 2048;
+#endif
+}
+
 /// out[i] = value i of `in`, rounded once to T.     out: (in.size)
 /// Aligned: in.codes to a pack of codes, out to 16 bytes.
 template <SchemeSpec S, Element T, bool Aligned, class Tuning = DequantizeTuning<S, T>>
-__launch_bounds__(Tuning::threads, Aligned ? 2048 / Tuning::threads : 1) __global__
+__launch_bounds__(Tuning::threads, Aligned ? threads_per_sm() / Tuning::threads : 1) __global__
     void dequantize_kernel(QuantizedSpan<S const> in, T* out) {
   using Decoder = block::TileDecoder<S const, T, Tuning::threads, Tuning::packs>;
   __shared__ typename Decoder::TempStorage storage;
