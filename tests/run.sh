@@ -62,7 +62,12 @@ need libcli11-dev has_header CLI/CLI.hpp
 need libfmt-dev has_header fmt/core.h
 need librapidcheck-dev has_header rapidcheck.h
 need libbenchmark-dev has_header benchmark/benchmark.h
-command -v clang++-14 >/dev/null && need libclang-rt-14-dev has_file /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a
+has_nvcc() { [ -n "${CUDACXX:-}" ] || command -v nvcc || [ -x /usr/local/cuda/bin/nvcc ]; }
+if has_nvcc >/dev/null; then need python3-pip python3 -m pip --version; fi  # fetches nvdisasm
+need libboost-context-dev has_header boost/context/fiber.hpp
+if command -v clang++-14 >/dev/null; then
+  need libclang-rt-14-dev has_file /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing ${missing[*]}"
   apt install -y -qq --no-install-recommends "${missing[@]}" || fail 3 "could not install ${missing[*]}"
@@ -131,6 +136,16 @@ fetch_catch2_source() {  # the amalgamated pair of trixie's source package
 }
 
 configure_options=()
+new_clang() { local v; for v in 20 19 18 17 16; do command -v "clang++-$v" && return; done; return 1; }
+if [ "$preset" = long ] && has_nvcc >/dev/null; then
+  configure_options+=(-DQFMT_ENABLE_CUDA=ON)
+  if ! new_clang >/dev/null; then
+    say "installing a clang that nvcc is tried with"
+    for version in 19 18 17 16; do
+      apt install -y -qq --no-install-recommends "clang-$version" && break
+    done
+  fi
+fi
 if ! has_config Catch2 && ! has_file "$catch2_source/extras/catch_amalgamated.cpp"; then
   say "installing Catch2 3"
   install_catch2 || { say "no Catch2 package; taking its source"; fetch_catch2_source; } ||

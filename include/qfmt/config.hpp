@@ -46,6 +46,14 @@
 #define QFMT_HD
 #endif
 
+/// Marks a namespace of kernels: two libraries that instantiate the same kernel template do not
+/// share one another's host stub at run time.
+#if defined(__CUDACC_RTC__)
+#define QFMT_HIDDEN
+#else
+#define QFMT_HIDDEN __attribute__((visibility("hidden")))
+#endif
+
 // The inline namespace names the ABI: it changes whenever a view's layout or the meaning of a byte
 // does, so that two engines which vendored two versions can share one process.
 namespace qfmt::inline v0 {
@@ -62,6 +70,7 @@ using stl::int64_t;
 using stl::int8_t;
 using stl::uint16_t;
 using stl::uint32_t;
+using stl::uint64_t;
 using stl::uint8_t;
 using stl::uintptr_t;
 

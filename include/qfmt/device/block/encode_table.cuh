@@ -1,0 +1,130 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// What rounding a value to a code needs, in shared memory.
+#pragma once
+
+#include "qfmt/codec/key_table.hpp"
+#include "qfmt/codec/step_table.hpp"
+#include "qfmt/ptx/lanes.cuh"
+
+namespace qfmt::inline v0::block {
+
+namespace detail {
+// As with the codebooks: device code can index a __device__ constexpr template, not a static
+// member.
+template <FormatSpec F>
+static __constant__ auto constant_steps = step_table<F>;
+template <FormatSpec F>
+static __device__ constexpr auto device_keys = key_table<F>;
+
+/// Whether the code of a value is the number of decision points below it.
+template <FormatSpec F>
+QFMT_HD consteval bool codes_in_order() {
+  if constexpr (!CodebookFormat<F> || SignMagnitudeFormat<F>) {
+    return false;
+  } else {
+    return qfmt::detail::host_points<F>.in_order;
+  }
+}
+}  // namespace detail
+
+/// Rounds values that are relative to their block's scale to codes of F: finite t, of codebooks
+/// |t| <= 1 + 2^-23. Used as LevelTable is.
+///
+/// 4-bit codebooks: one lookup and one comparison; the steps are kept once per pair of lanes, so
+/// that 8-byte lookups never meet in a bank. 8-bit codebooks: two lookups and one comparison.
+/// Formulas, and codebooks whose points lie too close: their own function, without memory.
+/// Numerics: the bits of qfmt::encode<F>(t), of F::round(t) for formulas.
+template <FormatSpec F, int Threads>
+class EncodeTable {
+  static constexpr int per_unit = step_table<F>.per_unit;
+  static constexpr int steps = step_table<F>.count;
+  static constexpr int least_key = key_table<F>.least;
+  static constexpr int negative_keys = key_table<F>.half;
+  static constexpr bool by_steps = per_unit != 0;
+  static constexpr bool by_keys = negative_keys != 0;
+  static constexpr bool in_order = detail::codes_in_order<F>();
+  static constexpr int copies = 16;
+  static constexpr int row_bytes = copies * static_cast<int>(sizeof(Step));
+
+  struct Steps {
+    uint2 entry[by_steps ? steps : 1][copies];
+  };
+  struct Keys {
+    float below[256];
+    uint32_t rank[KeyTable::capacity / 4];
+  };
+  struct Nothing {};
+
+ public:
+  using TempStorage =
+      stl::conditional_t<by_steps, Steps, stl::conditional_t<by_keys, Keys, Nothing>>;
+
+  __device__ explicit EncodeTable(TempStorage& storage) : storage_(storage) {}
+
+  /// Called by every thread of a one-dimensional block of Threads, which synchronises before use.
+  __device__ void fill() {
+    if constexpr (by_steps) {
+      constexpr unsigned entries = steps * copies;
+#pragma unroll
+      for (unsigned first = 0; first < entries; first += Threads) {
+        unsigned const i = first + threadIdx.x;
+        if (i >= entries) break;
+        uint2 step = *reinterpret_cast<uint2 const*>(&detail::constant_steps<F>.step[i / copies]);
+        if (in_order) step.y &= 15u;  // `above` is one more than `below`
+        storage_.entry[i / copies][i % copies] = step;
+      }
+    } else if constexpr (by_keys) {
+      for (unsigned i = threadIdx.x; i < 256; i += Threads)
+        storage_.below[i] = qfmt::detail::points<F>().below[i];
+      for (unsigned i = threadIdx.x; i < KeyTable::capacity / 4; i += Threads)
+        storage_.rank[i] = reinterpret_cast<uint32_t const*>(detail::device_keys<F>.rank)[i];
+    }
+  }
+
+  __device__ uint32_t operator()(float t) const {
+    if constexpr (by_steps) {
+      return step_code(t);
+    } else if constexpr (by_keys) {
+      uint32_t const rank = key_rank(t);
+      if constexpr (in_order) return rank;
+      return qfmt::detail::points<F>().code[rank];
+    } else if constexpr (CodebookFormat<F>) {
+      return encode<F>(t);
+    } else {
+      return static_cast<uint8_t>(F::round(t));
+    }
+  }
+
+ private:
+  /// The product is added, rounding down, to a float whose last place is a 128th of a step: its low
+  /// bits hold the step's number times the bytes of a row.
+  __device__ uint32_t step_code(float t) const {
+    constexpr float scale = static_cast<float>(per_unit * row_bytes);
+    constexpr float base = 0x1.8p23f + scale;
+    constexpr uint32_t rows = (steps <= 32 ? 32 : steps <= 64 ? 64 : 256) - 1;
+    uint32_t const place = float_bits(ptx::fma_down(t, scale, base)) & rows * row_bytes;
+    auto const* const table = reinterpret_cast<unsigned char const*>(storage_.entry);
+    uint2 const step = *reinterpret_cast<uint2 const*>(table + (place | threadIdx.x % copies * 8));
+    uint32_t const above = ptx::is_greater(t, float_from_bits(step.x));
+    if constexpr (in_order) {
+      return step.y + above;
+    } else {
+      return __byte_perm(step.y, 0, 0x4440u + above);
+    }
+  }
+
+  __device__ uint32_t key_rank(float t) const {
+    uint32_t const bits = float_bits(t);
+    auto const leading = static_cast<int>((bits & 0x7FFFFFFFu) >> KeyTable::shift);
+    int const key = (leading > least_key ? leading : least_key) - least_key +
+                    static_cast<int>(bits >> 31) * negative_keys;
+    uint32_t const rank = reinterpret_cast<uint8_t const*>(storage_.rank)[key];
+    return rank + ptx::is_greater(t, storage_.below[rank]);
+  }
+
+  TempStorage& storage_;
+};
+
+}  // namespace qfmt::inline v0::block

@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Everything that needs the CUDA Toolkit and no other library, and all of qfmt.hpp.
+#pragma once
+
+#include "qfmt/device/bnb_cuda.cuh"
+#include "qfmt/device/grid/dequantize.cuh"
+#include "qfmt/device/grid/gather.cuh"
+#include "qfmt/device/grid/quantize.cuh"
+#include "qfmt/ptx/bulk.cuh"
+#include "qfmt/ptx/cluster.cuh"
+#include "qfmt/ptx/mma.cuh"
+#include "qfmt/ptx/shared.cuh"
+#include "qfmt/ptx/tensor_map.cuh"
+#include "qfmt/ptx/wgmma.cuh"
+#include "qfmt/qfmt.hpp"
