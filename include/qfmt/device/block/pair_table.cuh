@@ -58,13 +58,15 @@ class PairTable {
   }
 
  private:
+  /// By comparisons with constants: an array would lie in local memory.
+  template <unsigned C = 0>
   static __device__ uint32_t scaled_level(unsigned code) {
-    constexpr ScaledLevels levels = scaled_levels<F, T>;
-    uint32_t bits = 0;
-#pragma unroll
-    for (unsigned c = 0; c < 16; ++c)
-      if (c == code) bits = levels.bits[c];
-    return bits;
+    constexpr uint32_t here = scaled_levels<F, T>.bits[C];
+    if constexpr (C == 15) {
+      return here;
+    } else {
+      return code == C ? here : scaled_level<C + 1>(code);
+    }
   }
 
   TempStorage& storage_;

@@ -1,0 +1,185 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The streaming matmul: for few rows of x, where reading the weights is the work. Weights flow past
+// once, through queues that each warp keeps for itself; tensor cores multiply from one row of x on.
+#pragma once
+
+#include "qfmt/ops/stream/activations.cuh"
+#include "qfmt/ops/stream/fragments.cuh"
+#include "qfmt/ops/stream/reduce.cuh"
+#include "qfmt/ops/stream/scales.cuh"
+#include "qfmt/ptx/memory.cuh"
+
+namespace qfmt::inline v0::stream {
+
+/// What is fixed when the kernel is compiled.
+template <int Columns, int RowTiles, int Depth>
+struct Tuning {
+  static constexpr int columns = Columns;     ///< rows of x in a pass, in eights
+  static constexpr int row_tiles = RowTiles;  ///< rows of weights of a warp, in sixteens
+  static constexpr int depth = Depth;         ///< stages in a warp's ring
+  static constexpr int rows_per_warp = 16 * RowTiles;
+  static constexpr int ring_bytes_per_warp = Depth * rows_per_warp * stage_row_bytes;
+};
+
+/// The accumulators of a warp: lane 4g + t holds of row tile r and column tile c, in order, rows g
+/// and g + 8 at columns 2t and 2t + 1.
+template <class Tuning>
+struct Sums {
+  float at[Tuning::row_tiles][Tuning::columns][4];
+
+  __device__ void clear() {
+#pragma unroll
+    for (auto& r : at)
+#pragma unroll
+      for (auto& c : r) c[0] = c[1] = c[2] = c[3] = 0.f;
+  }
+
+  /// Column tile `column` to the block's partial sums.     partials: (8, partial_pitch(rows))
+  __device__ void store(float* partials, int rows, int first_row, int column) const {
+    int const lane = static_cast<int>(threadIdx.x % 32);
+    float* const to = partials + lane % 4 * 2 * partial_pitch(rows) + first_row + lane / 4;
+#pragma unroll
+    for (int r = 0; r < Tuning::row_tiles; ++r)
+#pragma unroll
+      for (int c = 0; c < Tuning::columns; ++c)  // indexes stay constant: registers, not memory
+        if (c == column)
+#pragma unroll
+          for (int i = 0; i < 4; ++i)
+            to[i % 2 * partial_pitch(rows) + 16 * r + i / 2 * 8] = at[r][c][i];
+  }
+};
+
+/// Adds the products of one stage.
+///     stage: the warp's weights   x: the lane's first value of the stage, pitch bytes a row
+///     groups: of the stage, that exist   x_rows: of the block, that exist
+template <SchemeSpec S, Element T, class Tuning, class Decoder, class Scales>
+__device__ void add_stage(uint8_t const* stage, uint8_t const* x, int pitch, int groups, int x_rows,
+                          Decoder const& decoder, Scales const& scales, Sums<Tuning>& sums) {
+  constexpr int group_bytes = group_values<S> * static_cast<int>(sizeof(T));
+  int const g = static_cast<int>(threadIdx.x % 32) / 4;
+#pragma unroll
+  for (int group = 0; group < stage_values<S> / group_values<S>; ++group) {
+    if (group >= groups) break;
+    ActivationFragment<S> activations[Tuning::columns];
+#pragma unroll
+    for (int c = 0; c < Tuning::columns; ++c)
+      activations[c].load(x + c * 8 * pitch + group * group_bytes, c * 8 + g < x_rows);
+#pragma unroll
+    for (int r = 0; r < Tuning::row_tiles; ++r) {
+      WeightFragment<S> weights;
+      weights.load(stage, r, group, decoder);
+      float const upper = scales(2 * r, group);
+      float const lower = scales(2 * r + 1, group);
+#pragma unroll
+      for (int c = 0; c < Tuning::columns; ++c) {
+        if (c > 0 && c * 8 >= x_rows) break;
+        float products[4];
+        multiply<S, T>(weights, activations[c], products);
+        float(&sum)[4] = sums.at[r][c];
+        sum[0] += upper * products[0];
+        sum[1] += upper * products[1];
+        sum[2] += lower * products[2];
+        sum[3] += lower * products[3];
+      }
+    }
+  }
+}
+
+/// y = x * dequantize(w)^T + bias; shape says who does what. Block (b, j) works on rows
+/// [8 * Tuning::columns * j, ...) of x.
+template <SchemeSpec S, Element T, class Tuning, int Max>
+__launch_bounds__(256) QFMT_KERNEL
+    void matmul_kernel(__grid_constant__ Operands<S, T, Max> const operands,
+                       __grid_constant__ Shape const shape) {
+  using Decoder = PairDecoder<S, T>;
+  uint8_t* const shared = ptx::dynamic_shared();
+  float* const levels = reinterpret_cast<float*>(shared + shape.levels_at);
+  float* const partials = reinterpret_cast<float*>(shared + shape.partials_at);
+
+  int const lane = static_cast<int>(threadIdx.x % 32);
+  int const warp = static_cast<int>(threadIdx.x / 32);
+  int const rows = shape.warps * Tuning::rows_per_warp;
+  int const warp_row = warp * Tuning::rows_per_warp;
+  int const rank = static_cast<int>(blockIdx.x) % shape.cluster;
+  int const begin = rank * shape.stages / shape.cluster;
+  int const end = (rank + 1) * shape.stages / shape.cluster;
+  int64_t const first_tile = blockIdx.x / static_cast<unsigned>(shape.cluster);
+  int64_t const tile_step = gridDim.x / static_cast<unsigned>(shape.cluster);
+  int64_t const first_m = int64_t{blockIdx.y} * 8 * Tuning::columns;
+  int64_t const rows_left = operands.m - first_m;
+  int const x_rows = rows_left < shape.x_rows ? static_cast<int>(rows_left) : shape.x_rows;
+
+  // Weights first: they depend on no kernel before this one.
+  WeightRing<S, Tuning::rows_per_warp, Tuning::depth> ring(
+      shared + Decoder::table_bytes + warp * Tuning::ring_bytes_per_warp, warp_row,
+      operands.k * S::bits / 8, begin, end);
+  int64_t asked_tile = first_tile;
+  ring.begin(Tile<S>::of(operands, asked_tile, rows));
+  auto const ask_for_weights = [&] {
+    if (!ring.more() && asked_tile < shape.tiles) {
+      asked_tile += tile_step;
+      if (asked_tile < shape.tiles) ring.begin(Tile<S>::of(operands, asked_tile, rows));
+    }
+    if (asked_tile < shape.tiles) ring.ask();
+    ptx::commit_copies();
+  };
+#pragma unroll
+  for (int i = 0; i < Tuning::depth - 1; ++i) ask_for_weights();
+
+  StageScales<S, Tuning::rows_per_warp> scales(levels, warp_row, shape.groups);
+  scales.begin(Tile<S>::of(operands, first_tile, rows));
+  scales.ask(begin);
+  Decoder decoder(shared);
+  decoder.fill();
+  fill_levels(operands, levels);
+
+  ptx::wait_for_dependencies();
+  ptx::launch_dependents();
+  Activations<S, T> activations(shared + shape.x_at, operands.x + first_m * operands.k, operands.k,
+                                x_rows, shape, begin, end);
+  activations.bring_first();
+  __syncthreads();
+
+  for (int64_t index = first_tile; index < shape.tiles; index += tile_step) {
+    Tile<S> const tile = Tile<S>::of(operands, index, rows);
+    Sums<Tuning> sums;
+    sums.clear();
+    for (int stage = begin; stage < end; ++stage) {
+      ptx::wait_copies<Tuning::depth - 2>();
+      if (activations.turns_at(stage)) {
+        if (index != first_tile || stage != begin) {
+          __syncthreads();
+          activations.turn();
+        }
+        activations.ask_after(stage);
+      }
+      __syncwarp();  // every lane has left the stage that the next one overwrites
+      ask_for_weights();
+      scales.take();
+      if (stage + 1 < end) {
+        scales.ask(stage + 1);
+      } else if (index + tile_step < shape.tiles) {
+        scales.begin(Tile<S>::of(operands, index + tile_step, rows));
+        scales.ask(begin);
+      }
+      constexpr int groups = stage_values<S> / group_values<S>;
+      int const left = shape.groups - stage * groups;
+      add_stage<S, T>(ring.take(), activations.at(lane / 4, stage, lane % 4 * group_values<S> / 4),
+                      activations.pitch(), left < groups ? left : groups, x_rows, decoder, scales,
+                      sums);
+    }
+#pragma unroll
+    for (int c = 0; c < Tuning::columns; ++c) {
+      if (c * 8 >= x_rows) break;
+      sums.store(partials, rows, warp_row, c);
+      synchronize_tile(shape);
+      int const valid = x_rows - c * 8 < 8 ? x_rows - c * 8 : 8;
+      write_columns(operands, shape, tile, partials, rows, first_m + c * 8, valid, Decoder::factor);
+      synchronize_tile(shape);
+    }
+  }
+}
+
+}  // namespace qfmt::inline v0::stream

@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// From the blocks' sums over their runs of k to rows of y: added in the order of the blocks, so
+// that the result does not depend on which was first.
+#pragma once
+
+#include "qfmt/ops/stream/operands.cuh"
+#include "qfmt/ptx/cluster.cuh"
+
+namespace qfmt::inline v0::stream {
+
+inline constexpr int max_cluster = 8;
+
+/// A barrier of the blocks that share a tile.
+__device__ inline void synchronize_tile(Shape const& shape) {
+  if (shape.cluster > 1) {
+    ptx::arrive_cluster();
+    ptx::wait_cluster();
+  } else {
+    __syncthreads();
+  }
+}
+
+/// The sum of the cluster's blocks at one place of their partial sums.
+__device__ inline float sum_over_cluster(float const* partial, int blocks) {
+  float part[max_cluster];
+#pragma unroll
+  for (int b = 0; b < max_cluster; ++b)
+    part[b] = b < blocks ? ptx::load_remote(partial, static_cast<uint32_t>(b)) : 0.f;
+  float sum = part[0];
+#pragma unroll
+  for (int b = 1; b < max_cluster; ++b)
+    if (b < blocks) sum += part[b];
+  return sum;
+}
+
+/// y of eight rows of x from their partial sums in shared memory. Called by every block of the
+/// cluster, each of which writes a share.
+///     partials: (8, partial_pitch(rows))   first_m: of the eight rows, below operands.m
+/// factor: what every sum is multiplied by, before a row's own scale and the bias.
+template <SchemeSpec S, Element T, int Max>
+__device__ void write_columns(Operands<S, T, Max> const& operands, Shape const& shape,
+                              Tile<S> const& tile, float const* partials, int rows, int64_t first_m,
+                              int valid, float factor) {
+  unsigned const rank = shape.cluster > 1 ? ptx::cluster_rank() : 0u;
+  int const step = shape.cluster * static_cast<int>(blockDim.x);
+  for (int i = static_cast<int>(rank * blockDim.x + threadIdx.x); i < valid * rows; i += step) {
+    int const column = i / rows;
+    int const row = i % rows;
+    if (row >= tile.rows) continue;
+    float const* const at = partials + column * partial_pitch(rows) + row;
+    float sum = (shape.cluster > 1 ? sum_over_cluster(at, shape.cluster) : *at) * factor;
+    if constexpr (S::is_row_wise) {
+      // Rows of a row-wise matrix begin at multiples of its row length.
+      sum *= __ldg(tile.part->scales.absmax + tile.part->first_scale + tile.row + row);
+    }
+    int64_t const n = tile.part->first_row + tile.row + row;
+    if (operands.bias != nullptr) sum += to_float(operands.bias[n]);
+    operands.y[(first_m + column) * operands.n + n] = from_float<T>(sum);
+  }
+}
+
+}  // namespace qfmt::inline v0::stream

@@ -1,0 +1,123 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The scales of a warp's rows, asked for one stage ahead and decoded once each: lane 4g + t keeps
+// those of rows g, g + 8, ... and of every fourth group from t on, and hands them to its quad.
+#pragma once
+
+#include "qfmt/codec/decode.hpp"
+#include "qfmt/ops/stream/operands.cuh"
+
+namespace qfmt::inline v0::stream {
+
+constexpr int log2_of(int power) { return power == 1 ? 0 : 1 + log2_of(power / 2); }
+
+template <SchemeSpec S, int RowsPerWarp>
+class StageScales {
+  static constexpr int groups = stage_values<S> / group_values<S>;  // of a stage
+  static constexpr int rows = RowsPerWarp / 8;                      // of a lane
+  static constexpr int per_row = groups < 4 ? 1 : groups / 4;       // scales of a lane in a row
+  static constexpr int block_shift = log2_of(S::block_size / group_values<S>);
+
+ public:
+  static constexpr bool is_used = !S::is_row_wise;
+
+  /// levels: (parts, 256), of nested scales, filled by fill_levels before the first `take`.
+  __device__ StageScales(float const* levels, int first_row, int row_groups)
+      : all_levels_(levels), row_(first_row + lane() / 4), row_groups_(row_groups) {}
+
+  __device__ void begin(Tile<S> const& tile) {
+    scales_ = &tile.part->scales;
+    levels_ = all_levels_ + tile.part->index * 256;
+    base_ = tile.part->first_group + tile.row * tile.part->row_groups;
+#pragma unroll
+    for (int i = 0; i < rows; ++i) {
+      int const row = row_ + 8 * i;
+      offset_[i] = (row < tile.rows ? row : tile.rows - 1) * tile.part->row_groups;
+    }
+    if constexpr (S::is_nested) shift_ = *scales_->offset;
+  }
+
+  /// Asks for the scales of a stage.
+  __device__ void ask(int stage) {
+#pragma unroll
+    for (int j = 0; j < per_row; ++j) {
+      int const group = stage * groups + (lane() % 4 + 4 * j) % groups;
+      if (group >= row_groups_) return;
+#pragma unroll
+      for (int i = 0; i < rows; ++i) {
+        int64_t const block = (base_ + offset_[i] + group) >> block_shift;
+        if constexpr (S::is_nested) {
+          code_[i][j] = __ldg(scales_->absmax.codes + block);
+          factor_[i][j] = __ldg(scales_->absmax.scales.absmax + block / AbsmaxScheme::block_size);
+        } else {
+          factor_[i][j] = __ldg(scales_->absmax + block);
+        }
+      }
+    }
+  }
+
+  /// Decodes what the last `ask` brought.
+  __device__ void take() {
+#pragma unroll
+    for (int i = 0; i < rows; ++i)
+#pragma unroll
+      for (int j = 0; j < per_row; ++j) {
+        if constexpr (S::is_nested) {
+          scale_[i][j] = exact::mul_then_add(levels_[code_[i][j]], factor_[i][j], shift_);
+        } else {
+          scale_[i][j] = factor_[i][j];
+        }
+      }
+  }
+
+  /// The scale of row 8 * i + lane / 4 in group `group` of the stage taken. Called by whole warps.
+  __device__ float operator()(int i, int group) const {
+    return __shfl_sync(~0u, scale_[i][group / 4], (lane() & ~3) + group % 4);
+  }
+
+ private:
+  static __device__ int lane() { return static_cast<int>(threadIdx.x % 32); }
+
+  float const* all_levels_;
+  float const* levels_ = nullptr;
+  ScalesOf<S const> const* scales_ = nullptr;
+  int64_t base_ = 0;
+  int64_t offset_[rows];
+  int row_;
+  int row_groups_;
+  float shift_ = 0.f;
+  uint32_t code_[rows][per_row]{};
+  float factor_[rows][per_row]{};
+  float scale_[rows][per_row]{};
+};
+
+/// Rows that share one scale each take it at the end.
+template <SchemeSpec S, int RowsPerWarp>
+  requires(S::is_row_wise)
+class StageScales<S, RowsPerWarp> {
+ public:
+  static constexpr bool is_used = false;
+  __device__ StageScales(float const*, int, int) {}
+  __device__ void begin(Tile<S> const&) {}
+  __device__ void ask(int) {}
+  __device__ void take() {}
+  __device__ float operator()(int, int) const { return 1.f; }
+};
+
+/// The levels of nested scales into shared memory, those that a file stored where it did.
+///     levels: (parts, 256)
+template <SchemeSpec S, Element T, int Max>
+__device__ void fill_levels([[maybe_unused]] Operands<S, T, Max> const& operands,
+                            [[maybe_unused]] float* levels) {
+  if constexpr (S::is_nested) {
+    for (int p = 0; p < operands.parts; ++p) {
+      float const* const stored = stored_levels(operands.part[p].scales.absmax.scales);
+      for (unsigned c = threadIdx.x; c < 256; c += blockDim.x)
+        levels[p * 256 + c] =
+            stored != nullptr ? stored[c] : level<AbsmaxScheme::format>(static_cast<uint8_t>(c));
+    }
+  }
+}
+
+}  // namespace qfmt::inline v0::stream
