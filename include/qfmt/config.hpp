@@ -46,12 +46,12 @@
 #define QFMT_HD
 #endif
 
-/// Marks a kernel. Hidden, so that two libraries which instantiate the same kernel template do not
+/// Marks a namespace of kernels: two libraries that instantiate the same kernel template do not
 /// share one another's host stub at run time.
 #if defined(__CUDACC_RTC__)
-#define QFMT_KERNEL __global__
+#define QFMT_HIDDEN
 #else
-#define QFMT_KERNEL __attribute__((visibility("hidden"))) __global__
+#define QFMT_HIDDEN __attribute__((visibility("hidden")))
 #endif
 
 // The inline namespace names the ABI: it changes whenever a view's layout or the meaning of a byte

@@ -8,6 +8,19 @@
 
 namespace qfmt::inline v0::ptx {
 
+/// Writes 16 bytes of global memory in one access; `to` is a multiple of 16. By name, because nvcc
+/// sometimes takes the store of a uint4 apart.
+__device__ inline void store_global(void* to, uint4 v) {
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(v.x), "r"(v.y), "r"(v.z),
+               "r"(v.w)
+               : "memory");
+}
+
+/// The same for 8 bytes.
+__device__ inline void store_global(void* to, uint2 v) {
+  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(v.x), "r"(v.y) : "memory");
+}
+
 /// Asks for `bytes` bytes to be brought into the L2. Both arguments are multiples of 16. A hint:
 /// nothing below sm_90.
 __device__ inline void prefetch_l2([[maybe_unused]] void const* global,

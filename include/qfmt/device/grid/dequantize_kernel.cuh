@@ -5,7 +5,8 @@
 #include "qfmt/device/block/tile_decoder.cuh"
 #include "qfmt/ptx/memory.cuh"
 
-namespace qfmt::inline v0::grid {
+namespace qfmt::inline v0 {
+namespace grid QFMT_HIDDEN {
 
 /// Measured on an H200 (bench/results): many short blocks, each with all its loads in flight before
 /// it builds its table, keep reads and writes flowing better than a persistent grid. 16 KB written
@@ -20,7 +21,7 @@ struct DequantizeTuning {
 /// out[i] = value i of `in`, rounded once to T.     out: (in.size)
 /// Aligned: in.codes to a pack of codes, out to 16 bytes.
 template <SchemeSpec S, Element T, bool Aligned, class Tuning = DequantizeTuning>
-__launch_bounds__(Tuning::threads, Aligned ? 2048 / Tuning::threads : 1) QFMT_KERNEL
+__launch_bounds__(Tuning::threads, Aligned ? 2048 / Tuning::threads : 1) __global__
     void dequantize_kernel(QuantizedSpan<S const> in, T* out) {
   using Decoder = block::TileDecoder<S const, T, Tuning::threads, Tuning::packs>;
   __shared__ typename Decoder::TempStorage storage;
@@ -58,10 +59,10 @@ __launch_bounds__(Tuning::threads, Aligned ? 2048 / Tuning::threads : 1) QFMT_KE
 
 /// The same, a value a thread: for rows that do not divide into packs.
 template <SchemeSpec S, Element T>
-__launch_bounds__(256) QFMT_KERNEL
-    void dequantize_values_kernel(QuantizedSpan<S const> in, T* out) {
+__launch_bounds__(256) __global__ void dequantize_values_kernel(QuantizedSpan<S const> in, T* out) {
   int64_t const i = int64_t{blockIdx.x} * 256 + threadIdx.x;
   if (i < in.size) out[i] = from_float<T>(decode_at(in, i));
 }
 
-}  // namespace qfmt::inline v0::grid
+}  // namespace grid
+}  // namespace qfmt::inline v0

@@ -5,7 +5,8 @@
 #include "qfmt/device/block/tile_decoder.cuh"
 #include "qfmt/layout/quantized_matrix.hpp"
 
-namespace qfmt::inline v0::grid {
+namespace qfmt::inline v0 {
+namespace grid QFMT_HIDDEN {
 
 struct GatherTuning {
   static constexpr int threads = 256;
@@ -23,7 +24,7 @@ __device__ int64_t row_begin(QuantizedMatrix<S> const& table, int64_t index) {
 /// Block (i, t) decodes tile t of row i. Rows begin at a pack. Aligned: codes to a pack of codes,
 /// out to 16 bytes, whole packs in a row.
 template <SchemeSpec S, Element T, class Index, bool Aligned>
-__launch_bounds__(GatherTuning::threads) QFMT_KERNEL
+__launch_bounds__(GatherTuning::threads) __global__
     void gather_rows_kernel(QuantizedMatrix<S const> table, Index const* indices, T* out) {
   using Decoder = block::TileDecoder<S const, T, GatherTuning::threads, GatherTuning::packs>;
   __shared__ typename Decoder::TempStorage storage;
@@ -53,7 +54,7 @@ __launch_bounds__(GatherTuning::threads) QFMT_KERNEL
 
 /// The same, a value a thread: for rows that begin anywhere.
 template <SchemeSpec S, Element T, class Index>
-__launch_bounds__(GatherTuning::threads) QFMT_KERNEL
+__launch_bounds__(GatherTuning::threads) __global__
     void gather_values_kernel(QuantizedMatrix<S const> table, Index const* indices, T* out) {
   int64_t const column = int64_t{blockIdx.y} * GatherTuning::threads + threadIdx.x;
   if (column >= table.cols) return;
@@ -63,4 +64,5 @@ __launch_bounds__(GatherTuning::threads) QFMT_KERNEL
   out[int64_t{blockIdx.x} * table.cols + column] = from_float<T>(value);
 }
 
-}  // namespace qfmt::inline v0::grid
+}  // namespace grid
+}  // namespace qfmt::inline v0

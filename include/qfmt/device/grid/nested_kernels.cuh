@@ -8,7 +8,8 @@
 #include "qfmt/device/warp/block_encoder.cuh"
 #include "qfmt/ptx/memory.cuh"
 
-namespace qfmt::inline v0::grid {
+namespace qfmt::inline v0 {
+namespace grid QFMT_HIDDEN {
 
 /// The node of a plain scale, or of a sum of scales, in the tree.
 __device__ inline ScaleSum to_node(float absmax) { return ScaleSum::of(absmax); }
@@ -16,7 +17,7 @@ __device__ inline ScaleSum to_node(ScaleSum sum) { return sum; }
 
 /// sums[b] = the sum of nodes [2048 b, 2048 b + 2048).     nodes: (size), plain scales or sums
 template <class Node>
-__launch_bounds__(block::ScaleSummer::threads) QFMT_KERNEL
+__launch_bounds__(block::ScaleSummer::threads) __global__
     void sum_scales_kernel(Node const* nodes, int64_t size, ScaleSum* sums) {
   __shared__ block::ScaleSummer::TempStorage storage;
   ptx::wait_for_dependencies();
@@ -35,7 +36,7 @@ struct NestedOutput {
 /// Codes and absmax2 of `blocks` plain scales, less their mean, which goes to *out.offset. The mean
 /// is that of `nodes`, at most 2048; where `nodes` is null, *out.offset is given.
 template <class Encoder, class Node>
-__launch_bounds__(block::ScaleSummer::threads) QFMT_KERNEL
+__launch_bounds__(block::ScaleSummer::threads) __global__
     void encode_scales_kernel(float const* absmax, int64_t blocks, Node const* nodes, int64_t size,
                               NestedOutput out) {
   constexpr int threads = block::ScaleSummer::threads;
@@ -73,4 +74,5 @@ __launch_bounds__(block::ScaleSummer::threads) QFMT_KERNEL
   }
 }
 
-}  // namespace qfmt::inline v0::grid
+}  // namespace grid
+}  // namespace qfmt::inline v0

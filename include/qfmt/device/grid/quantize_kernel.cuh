@@ -5,7 +5,8 @@
 #include "qfmt/device/warp/block_encoder.cuh"
 #include "qfmt/scheme/scheme.hpp"
 
-namespace qfmt::inline v0::grid {
+namespace qfmt::inline v0 {
+namespace grid QFMT_HIDDEN {
 
 struct QuantizeTuning {
   static constexpr int warps = 8;
@@ -15,7 +16,7 @@ struct QuantizeTuning {
 /// Codes and f32 scales of `size` values in blocks of S::block_size.     values: (size)
 /// Aligned: values to 16 bytes, out.codes to a pack of codes.
 template <SchemeSpec S, Element T, class Encoder, bool Aligned, class Tuning = QuantizeTuning>
-__launch_bounds__(Tuning::warps* warp::size) QFMT_KERNEL
+__launch_bounds__(Tuning::warps* warp::size) __global__
     void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
   using F = typename S::format;
   using Blocks = warp::BlockEncoder<F, S::block_size, T, Encoder, Tuning::packs>;
@@ -44,4 +45,5 @@ __launch_bounds__(Tuning::warps* warp::size) QFMT_KERNEL
   }
 }
 
-}  // namespace qfmt::inline v0::grid
+}  // namespace grid
+}  // namespace qfmt::inline v0

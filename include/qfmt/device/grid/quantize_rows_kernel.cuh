@@ -7,7 +7,8 @@
 #include "qfmt/device/warp/block_encoder.cuh"
 #include "qfmt/scheme/scheme.hpp"
 
-namespace qfmt::inline v0::grid {
+namespace qfmt::inline v0 {
+namespace grid QFMT_HIDDEN {
 
 /// Packs of a row that a thread keeps in registers between the search for absmax and the encoding;
 /// what does not fit is read a second time.
@@ -16,7 +17,7 @@ inline constexpr int row_packs = 8;
 /// One block quantizes one row: codes, and absmax per row.     values: (rows, row_length)
 /// Aligned: every row of values to 16 bytes, every row of codes to a pack of codes.
 template <SchemeSpec S, Element T, class Encoder, int Threads, bool Aligned>
-__launch_bounds__(Threads) QFMT_KERNEL
+__launch_bounds__(Threads) __global__
     void quantize_rows_kernel(T const* values, int64_t row_length, warp::Encoded out) {
   using F = typename S::format;
   constexpr int pack = thread::elements_per_vector<T>;
@@ -43,12 +44,12 @@ __launch_bounds__(Threads) QFMT_KERNEL
   constexpr int64_t stride = int64_t{Threads} * pack;
 
   Peak peak;
+  peak.add(Values{});  // a row's absmax starts from 0
   Values kept[row_packs];
 #pragma unroll
   for (int p = 0; p < row_packs; ++p) kept[p] = load(mine + p * stride);
 #pragma unroll
-  for (int p = 0; p < row_packs; ++p)
-    if (valid(mine + p * stride) > 0) peak.add(kept[p]);
+  for (int p = 0; p < row_packs; ++p) peak.add(kept[p]);
   for (int64_t i = mine + row_packs * stride; i < row_length; i += stride) peak.add(load(i));
   peak = warp::merge_peaks(peak);
   if (warp::lane() == 0) peaks[threadIdx.x / warp::size] = peak.state;
@@ -59,24 +60,29 @@ __launch_bounds__(Threads) QFMT_KERNEL
   float const absmax = peak.absmax();
   thread::BlockRounding<Encoder, F> const rounding(absmax);
   if (threadIdx.x == 0) out.absmax[blockIdx.x] = absmax;
-  auto const encode = [&](Values const& v, int64_t i) {
+  auto const store = [&](auto const& packed, int64_t i) {
     int const n = valid(i);
-    if (n == 0) return;
-    auto const c = rounding.uses_table() ? thread::encode_by_table<F>(v, rounding, table)
-                                         : thread::encode_by_rule<F>(v, rounding);
     if (Aligned && n == pack) {
-      thread::store_codes(c, codes + i);
-    } else {
-      thread::store_codes(c, codes + i, n);
-    }
-    if (out.count != nullptr && !rounding.uses_table()) {
-      int const found = thread::count_non_finite(v, n);
-      if (found != 0) atomicAdd(out.count, static_cast<unsigned long long>(found));
+      thread::store_codes(packed, codes + i);
+    } else if (n > 0) {
+      thread::store_codes(packed, codes + i, n);
     }
   };
+  if (rounding.uses_table()) {
 #pragma unroll
-  for (int p = 0; p < row_packs; ++p) encode(kept[p], mine + p * stride);
-  for (int64_t i = mine + row_packs * stride; i < row_length; i += stride) encode(load(i), i);
+    for (int p = 0; p < row_packs; ++p)
+      store(thread::encode_by_table<F>(kept[p], rounding, table), mine + p * stride);
+    for (int64_t i = mine + row_packs * stride; i < row_length; i += stride)
+      store(thread::encode_by_table<F>(load(i), rounding, table), i);
+  } else {  // rare, and so read again rather than kept
+    for (int64_t i = mine; i < row_length; i += stride) {
+      Values const v = load(i);
+      store(thread::encode_by_rule<F>(v, rounding), i);
+      int const found = out.count == nullptr ? 0 : thread::count_non_finite(v, valid(i));
+      if (found != 0) atomicAdd(out.count, static_cast<unsigned long long>(found));
+    }
+  }
 }
 
-}  // namespace qfmt::inline v0::grid
+}  // namespace grid
+}  // namespace qfmt::inline v0

@@ -1,10 +1,10 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// One memory access of 1 to 16 bytes to and from registers.
+// One access to global memory of 1 to 16 bytes, to and from registers.
 #pragma once
 
-#include "qfmt/config.hpp"
+#include "qfmt/ptx/memory.cuh"
 
 namespace qfmt::inline v0::thread {
 
@@ -35,13 +35,13 @@ __device__ Words<Bytes> load_words(void const* from) {
   }
 }
 
-/// Writes Bytes bytes in one access. `to` is aligned to Bytes.
+/// Writes Bytes bytes of global memory in one access. `to` is aligned to Bytes.
 template <int Bytes>
 __device__ void store_words(Words<Bytes> const& v, void* to) {
   if constexpr (Bytes == 16) {
-    *static_cast<uint4*>(to) = uint4{v.word[0], v.word[1], v.word[2], v.word[3]};
+    ptx::store_global(to, uint4{v.word[0], v.word[1], v.word[2], v.word[3]});
   } else if constexpr (Bytes == 8) {
-    *static_cast<uint2*>(to) = uint2{v.word[0], v.word[1]};
+    ptx::store_global(to, uint2{v.word[0], v.word[1]});
   } else if constexpr (Bytes == 4) {
     *static_cast<uint32_t*>(to) = v.word[0];
   } else if constexpr (Bytes == 2) {

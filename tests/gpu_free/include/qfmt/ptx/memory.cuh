@@ -11,6 +11,17 @@
 
 namespace qfmt::inline v0::ptx {
 
+inline void store_global(void* to, uint4 v, GPU_FREE_SITE) {
+  if (reinterpret_cast<uintptr_t>(to) % 16 != 0)
+    gpu_free::fail("store_global: the address is a multiple of 16", site);
+  *static_cast<uint4*>(to) = v;
+}
+inline void store_global(void* to, uint2 v, GPU_FREE_SITE) {
+  if (reinterpret_cast<uintptr_t>(to) % 8 != 0)
+    gpu_free::fail("store_global: the address is a multiple of 8", site);
+  *static_cast<uint2*>(to) = v;
+}
+
 inline void prefetch_l2(void const* global, uint32_t bytes, GPU_FREE_SITE) {
   if (reinterpret_cast<uintptr_t>(global) % 16 != 0 || bytes % 16 != 0)
     gpu_free::fail("prefetch_l2: address and size are multiples of 16", site);
