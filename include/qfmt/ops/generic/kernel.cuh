@@ -9,7 +9,8 @@
 #include "qfmt/layout/matrix_parts.hpp"
 #include "qfmt/ptx/memory.cuh"
 
-namespace qfmt::inline v0::generic {
+namespace qfmt::inline v0 {
+namespace generic QFMT_HIDDEN {
 
 inline constexpr int warps = 8;
 inline constexpr int columns = 8;  ///< rows of x in a pass
@@ -38,7 +39,7 @@ __device__ void add_run(QuantizedMatrix<S const> const& w, int64_t row, int64_t 
 /// rows [columns * j, ...) of x. Sums in f32: lanes' runs in order, then lanes by a butterfly; a
 /// row of y has the same bits whatever m is.
 template <SchemeSpec S, Element T, int Max>
-__launch_bounds__(warps * 32) QFMT_KERNEL
+__launch_bounds__(warps * 32) __global__
     void matmul_kernel(__grid_constant__ MatrixParts<S const, Max> const w, T const* x, int64_t m,
                        T* y, T const* bias) {
   int64_t const n = int64_t{blockIdx.x} * warps + threadIdx.x / 32;
@@ -72,4 +73,5 @@ __launch_bounds__(warps * 32) QFMT_KERNEL
   }
 }
 
-}  // namespace qfmt::inline v0::generic
+}  // namespace generic
+}  // namespace qfmt::inline v0

@@ -20,6 +20,8 @@ template <SchemeSpec S, Element T>
 struct PairDecoder {
   using Table = block::PairTable<typename S::format, T>;
   static constexpr int table_bytes = static_cast<int>(sizeof(typename Table::TempStorage));
+  static constexpr int spare_at = 128;  // 128 bytes of every 256 of the table
+  static constexpr int spare_stride = 256;
   /// What a sum of scale * pair has to be multiplied by.
   static constexpr float factor = 1.f / level_gain<typename S::format, T>;
 
@@ -41,6 +43,8 @@ template <SchemeSpec S, Element T>
   requires(stl::same_as<typename S::format, Int8>)
 struct PairDecoder<S, T> {
   static constexpr int table_bytes = 0;
+  static constexpr int spare_at = 0;
+  static constexpr int spare_stride = 128;
   static constexpr float factor = 0x1.020408p-7f;  // 1/127
 
   __device__ explicit PairDecoder(uint8_t*) {}

@@ -11,7 +11,8 @@
 #include "qfmt/ops/stream/scales.cuh"
 #include "qfmt/ptx/memory.cuh"
 
-namespace qfmt::inline v0::stream {
+namespace qfmt::inline v0 {
+namespace stream QFMT_HIDDEN {
 
 /// What is fixed when the kernel is compiled.
 template <int Columns, int RowTiles, int Depth>
@@ -36,10 +37,11 @@ struct Sums {
       for (auto& c : r) c[0] = c[1] = c[2] = c[3] = 0.f;
   }
 
-  /// Column tile `column` to the block's partial sums.     partials: (8, partial_pitch(rows))
-  __device__ void store(float* partials, int rows, int first_row, int column) const {
+  /// Column tile `column` to the block's partial sums.
+  template <int Stride>
+  __device__ void store(Partials<Stride> partials, int rows, int first_row, int column) const {
     int const lane = static_cast<int>(threadIdx.x % 32);
-    float* const to = partials + lane % 4 * 2 * partial_pitch(rows) + first_row + lane / 4;
+    int const to = lane % 4 * 2 * partial_pitch(rows) + first_row + lane / 4;
 #pragma unroll
     for (int r = 0; r < Tuning::row_tiles; ++r)
 #pragma unroll
@@ -47,7 +49,7 @@ struct Sums {
         if (c == column)
 #pragma unroll
           for (int i = 0; i < 4; ++i)
-            to[i % 2 * partial_pitch(rows) + 16 * r + i / 2 * 8] = at[r][c][i];
+            *partials.at(to + i % 2 * partial_pitch(rows) + 16 * r + i / 2 * 8) = at[r][c][i];
   }
 };
 
@@ -90,13 +92,14 @@ __device__ void add_stage(uint8_t const* stage, uint8_t const* x, int pitch, int
 /// y = x * dequantize(w)^T + bias; shape says who does what. Block (b, j) works on rows
 /// [8 * Tuning::columns * j, ...) of x.
 template <SchemeSpec S, Element T, class Tuning, int Max>
-__launch_bounds__(256) QFMT_KERNEL
+__launch_bounds__(256) __global__
     void matmul_kernel(__grid_constant__ Operands<S, T, Max> const operands,
                        __grid_constant__ Shape const shape) {
   using Decoder = PairDecoder<S, T>;
   uint8_t* const shared = ptx::dynamic_shared();
   float* const levels = reinterpret_cast<float*>(shared + shape.levels_at);
-  float* const partials = reinterpret_cast<float*>(shared + shape.partials_at);
+  // The spare half of the table, where there is one.
+  Partials<Decoder::spare_stride> const partials(shared + shape.partials_at);
 
   int const lane = static_cast<int>(threadIdx.x % 32);
   int const warp = static_cast<int>(threadIdx.x / 32);
@@ -150,6 +153,7 @@ __launch_bounds__(256) QFMT_KERNEL
       ptx::wait_copies<Tuning::depth - 2>();
       if (activations.turns_at(stage)) {
         if (index != first_tile || stage != begin) {
+          if (stage == begin) ptx::wait_copies<0>();  // the run before may have been short
           __syncthreads();
           activations.turn();
         }
@@ -182,4 +186,5 @@ __launch_bounds__(256) QFMT_KERNEL
   }
 }
 
-}  // namespace qfmt::inline v0::stream
+}  // namespace stream
+}  // namespace qfmt::inline v0

@@ -44,27 +44,30 @@ constexpr Part<S> part_of(QuantizedMatrix<S const> const& w) {
   return part;
 }
 
-/// The division of a launch with this tuning; `warps` is 0 where it does not fit the device.
+/// What the kernel of a tuning keeps in shared memory.
+template <SchemeSpec S, Element T, class Tuning, int Max>
+inline constexpr Pieces pieces_of{
+    .rows_per_warp = Tuning::rows_per_warp,
+    .ring_bytes_per_warp = Tuning::ring_bytes_per_warp,
+    .stage_values = stage_values<S>,
+    .least_x_stages = Tuning::depth - 1,  // so that the ring's queue of copies outlasts them
+    .table_bytes = PairDecoder<S, T>::table_bytes,
+    .spare_at = PairDecoder<S, T>::spare_at,
+    .level_bytes = S::is_nested ? Max * 256 * static_cast<int>(sizeof(float)) : 0};
+
+/// The division of a launch with this tuning; `warps` is 0 where none fits the device.
 template <SchemeSpec S, Element T, class Tuning, int Max>
 constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits const& device,
-                     MatmulTuning const& tuning) {
+                     MatmulOptions const& options) {
   Shape shape;
   int64_t rows[Max]{};
   for (int p = 0; p < w.count; ++p) rows[p] = w.part[p].rows;
   shape.stages = static_cast<int>(ceil_div(w.cols(), stage_values<S>));
   shape.groups = static_cast<int>(ceil_div(w.cols(), group_values<S>));
   shape.x_rows = static_cast<int>(m < 8 * Tuning::columns ? m : 8 * Tuning::columns);
-  divide(shape, rows, w.count, Tuning::rows_per_warp, device, tuning);
-  int const levels = S::is_nested ? Max * 256 * static_cast<int>(sizeof(float)) : 0;
-  while (!place(shape, PairDecoder<S, T>::table_bytes, Tuning::ring_bytes_per_warp,
-                Tuning::rows_per_warp, stage_values<S>, levels, Tuning::depth - 1,
-                device.shared_bytes)) {
-    MatmulTuning fewer = tuning;
-    fewer.warps = shape.warps - 1;
-    if (fewer.warps == 0) return {};
-    divide(shape, rows, w.count, Tuning::rows_per_warp, device, fewer);
-  }
-  return shape;
+  MatmulTuning tuning = options.tuning;
+  if (options.batch_invariant) tuning.cluster = invariant_cluster(shape, rows, w.count, device);
+  return divide(shape, rows, w.count, pieces_of<S, T, Tuning, Max>, device, tuning);
 }
 
 /// Launches the kernel with this tuning. unsupported_shape where it does not fit the device.
@@ -73,7 +76,7 @@ template <class Tuning, SchemeSpec S, Element T, int Max>
 Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, T* y, T const* bias,
                      DeviceLimits const& device, MatmulOptions const& options,
                      cudaStream_t stream) {
-  Shape const shape = plan<S, T, Tuning>(w, m, device, options.tuning);
+  Shape const shape = plan<S, T, Tuning>(w, m, device, options);
   if (shape.warps == 0) return {Errc::unsupported_shape};
   Operands<S, T, Max> operands;
   int64_t row = 0;

@@ -12,6 +12,20 @@ namespace qfmt::inline v0::stream {
 
 inline constexpr int max_cluster = 8;
 
+/// A tile's partial sums of eight rows of x in shared memory, (8, partial_pitch(rows)): 32 words at
+/// a time, `Stride` bytes apart.
+template <int Stride>
+class Partials {
+ public:
+  __device__ explicit Partials(uint8_t* shared) : shared_(shared) {}
+  __device__ float* at(int i) const {
+    return reinterpret_cast<float*>(shared_ + i / 32 * Stride + i % 32 * 4);
+  }
+
+ private:
+  uint8_t* shared_;
+};
+
 /// A barrier of the blocks that share a tile.
 __device__ inline void synchronize_tile(Shape const& shape) {
   if (shape.cluster > 1) {
@@ -37,19 +51,19 @@ __device__ inline float sum_over_cluster(float const* partial, int blocks) {
 
 /// y of eight rows of x from their partial sums in shared memory. Called by every block of the
 /// cluster, each of which writes a share.
-///     partials: (8, partial_pitch(rows))   first_m: of the eight rows, below operands.m
+///     first_m: of the eight rows, below operands.m   valid: rows that exist
 /// factor: what every sum is multiplied by, before a row's own scale and the bias.
-template <SchemeSpec S, Element T, int Max>
+template <SchemeSpec S, Element T, int Max, int Stride>
 __device__ void write_columns(Operands<S, T, Max> const& operands, Shape const& shape,
-                              Tile<S> const& tile, float const* partials, int rows, int64_t first_m,
-                              int valid, float factor) {
+                              Tile<S> const& tile, Partials<Stride> partials, int rows,
+                              int64_t first_m, int valid, float factor) {
   unsigned const rank = shape.cluster > 1 ? ptx::cluster_rank() : 0u;
   int const step = shape.cluster * static_cast<int>(blockDim.x);
   for (int i = static_cast<int>(rank * blockDim.x + threadIdx.x); i < valid * rows; i += step) {
     int const column = i / rows;
     int const row = i % rows;
     if (row >= tile.rows) continue;
-    float const* const at = partials + column * partial_pitch(rows) + row;
+    float const* const at = partials.at(column * partial_pitch(rows) + row);
     float sum = (shape.cluster > 1 ? sum_over_cluster(at, shape.cluster) : *at) * factor;
     if constexpr (S::is_row_wise) {
       // Rows of a row-wise matrix begin at multiples of its row length.

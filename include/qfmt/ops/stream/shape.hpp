@@ -24,19 +24,18 @@ inline constexpr int group_values = S::is_row_wise || S::block_size > 64 ? 64 : 
 
 /// The numbers of one launch.
 struct Shape {
-  int warps = 0;       ///< of a block
-  int cluster = 1;     ///< blocks that share a tile
-  int stages = 0;      ///< of a row
-  int groups = 0;      ///< of a row: runs of group_values
-  int64_t tiles = 0;   ///< of all parts together
-  int64_t grid = 0;    ///< blocks along x: a multiple of `cluster`
-  int x_rows = 0;      ///< rows of x that a block works on
-  int x_stages = 0;    ///< stages whose activations lie in shared memory at a time
-  int x_buffers = 1;   ///< 1 where they all do, else 2
-  int ring_bytes = 0;  ///< offsets: the table lies at 0, the ring behind it
-  int x_at = 0;
-  int partials_at = 0;
-  int levels_at = 0;  ///< of nested scales
+  int warps = 0;        ///< of a block
+  int cluster = 1;      ///< blocks that share a tile
+  int stages = 0;       ///< of a row
+  int groups = 0;       ///< of a row: runs of group_values
+  int64_t tiles = 0;    ///< of all parts together
+  int64_t grid = 0;     ///< blocks along x: a multiple of `cluster`
+  int x_rows = 0;       ///< rows of x that a block works on
+  int x_stages = 0;     ///< stages whose activations lie in shared memory at a time
+  int x_buffers = 1;    ///< 1 where they all do, else 2
+  int x_at = 0;         ///< offsets in shared memory, behind the table and the ring
+  int partials_at = 0;  ///< where the table has no room for them
+  int levels_at = 0;    ///< of nested scales
   int shared_bytes = 0;
 };
 
