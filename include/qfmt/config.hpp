@@ -70,6 +70,7 @@ using stl::int64_t;
 using stl::int8_t;
 using stl::uint16_t;
 using stl::uint32_t;
+using stl::uint64_t;
 using stl::uint8_t;
 using stl::uintptr_t;
 

@@ -74,6 +74,22 @@ class Gpu {
   std::vector<void*> held_;
 };
 
+/// Differences to IEEE in ulps: difference d is counted at d + 8, all beyond +-8 at 0 and 16.
+/// Significand i of [1, 2) times 2^e.     reciprocal, quotient: (17)
+__global__ void approximations(int exponent, uint32_t* reciprocal, uint32_t* quotient) {
+  uint32_t const i = blockIdx.x * blockDim.x + threadIdx.x;
+  float const x =
+      qfmt::float_from_bits(static_cast<uint32_t>(127 + exponent) << 23 | (i & 0x7FFFFFu));
+  auto const count = [](uint32_t* counts, float got, float exact) {
+    int const d =
+        static_cast<int>(qfmt::float_bits(got)) - static_cast<int>(qfmt::float_bits(exact));
+    atomicAdd(counts + (d < -8 ? 0 : d > 8 ? 16 : d + 8), 1u);
+  };
+  count(reciprocal, qfmt::ptx::reciprocal_approx_ftz(x), qfmt::ptx::reciprocal_rn(x));
+  float const y = qfmt::float_from_bits((probe::scramble(16, i) & 0x7FFFFFu) | 0x3F800000u);
+  count(quotient, qfmt::ptx::divide_approx_ftz(y, x), qfmt::exact::div(y, x));
+}
+
 /// Counts of differences in ulps, as {"-1": n, ...} without the zeros.
 std::string counts_of(std::vector<uint32_t> const& counts) {
   std::string text = "{";
@@ -88,7 +104,7 @@ std::string approximations_json(Gpu& gpu) {
   std::string text = "{";
   for (int const exponent : {0, 1, -20, 60, 125}) {
     auto* const counts = static_cast<uint32_t*>(gpu.upload(std::vector<uint32_t>(34, 0)));
-    probe::approximations<<<(1 << 23) / 256, 256>>>(exponent, counts, counts + 17);
+    approximations<<<(1 << 23) / 256, 256>>>(exponent, counts, counts + 17);
     require(cudaDeviceSynchronize(), "approximations");
     std::vector<uint32_t> host(34);
     require(cudaMemcpy(host.data(), counts, 34 * 4, cudaMemcpyDeviceToHost), "cudaMemcpy");

@@ -396,9 +396,10 @@ QFMT_HD constexpr float any_float(uint32_t seed, uint32_t i) {
   return float_from_bits(i % 8 == 0 ? x & 0x807FFFFFu : x);
 }
 
-constexpr uint32_t arithmetic_kinds = 6;
+constexpr uint32_t arithmetic_kinds = 7;
 
-/// out[kind][i], i < n: packed maxima, permutes, conversions, reciprocal, flushed product.
+/// out[kind][i], i < n: packed maxima, permutes, conversions, reciprocal, flushed product, choice.
+/// The last kind by 16- and 8-byte stores.
 static __global__ void arithmetic(uint32_t n, uint32_t* out) {
   uint32_t const i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
@@ -412,22 +413,20 @@ static __global__ void arithmetic(uint32_t n, uint32_t* out) {
   out[4 * n + i] = r == r ? float_bits(r) : canonical_nan_bits;
   float const m = ptx::mul_ftz(x, float_from_bits((scramble(15, i) & 0x0FFFFFFFu) + 0x38000000u));
   out[5 * n + i] = m == m ? float_bits(m) : canonical_nan_bits;
+  if (i % 4 != 0) return;
+  uint32_t chosen[4];
+  for (uint32_t k = 0; k < 4; ++k) {
+    float const p = any_float(18, i + k), q = k == 0 ? p : any_float(19, i + k);
+    chosen[k] = ptx::select_greater(p, q, 2 * (i + k), 2 * (i + k) + 1);
+  }
+  if (i % 8 == 0) {
+    ptx::store_global(out + 6 * n + i, uint4{chosen[0], chosen[1], chosen[2], chosen[3]});
+  } else {
+    ptx::store_global(out + 6 * n + i, uint2{chosen[0], chosen[1]});
+    ptx::store_global(out + 6 * n + i + 2, uint2{chosen[2], chosen[3]});
+  }
   ptx::wait_for_dependencies();
   ptx::launch_dependents();
-}
-
-/// Differences to IEEE in ulps: difference d is counted at d + 8, all beyond +-8 at 0 and 16.
-/// Significand i of [1, 2) times 2^e.     reciprocal, quotient: (17)
-static __global__ void approximations(int exponent, uint32_t* reciprocal, uint32_t* quotient) {
-  uint32_t const i = blockIdx.x * blockDim.x + threadIdx.x;
-  float const x = float_from_bits(static_cast<uint32_t>(127 + exponent) << 23 | (i & 0x7FFFFFu));
-  auto const count = [](uint32_t* counts, float got, float exact) {
-    int const d = static_cast<int>(float_bits(got)) - static_cast<int>(float_bits(exact));
-    atomicAdd(counts + (d < -8 ? 0 : d > 8 ? 16 : d + 8), 1u);
-  };
-  count(reciprocal, ptx::reciprocal_approx_ftz(x), ptx::reciprocal_rn(x));
-  float const y = float_from_bits((scramble(16, i) & 0x7FFFFFu) | 0x3F800000u);
-  count(quotient, ptx::divide_approx_ftz(y, x), exact::div(y, x));
 }
 
 }  // namespace probe

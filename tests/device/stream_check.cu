@@ -169,7 +169,7 @@ int main(int argc, char** argv) {
     check_size<Nested, __nv_bfloat16>(1, two31 - 1);
     check_size<Scheme<Format<FP4>>, __half>(1, two31 + 17);
     check_size<Nested, __nv_bfloat16>(1, 2 * two31 + 5);
-    check_size<Rows, __nv_bfloat16>(two31 / 4096 + 3, 4096 * 2 + 8);
+    check_size<Rows, __nv_bfloat16>(two31 / 8200 + 3, 8200);
   }
   return finish("streams, graphs and large sizes are right");
 }

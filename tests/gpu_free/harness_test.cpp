@@ -313,8 +313,7 @@ __global__ void ring(unsigned const* in, unsigned* out, int tiles) {
         }
       gpu_free::mbarrier_expect_tx(full + s, words * 4 + (Fault == 3 ? 16 : 0), site);
       gpu_free::mbarrier_arrive(full + s, 1, site);
-      gpu_free::Piece const piece{stage + s * words, in + tile * words, words * 4};
-      gpu_free::bulk_copy(&piece, 1, full + s, site);
+      gpu_free::bulk_copy({stage + s * words, in + tile * words, words * 4}, full + s, site);
     }
   } else {
     unsigned sum = 0;

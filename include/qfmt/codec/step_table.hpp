@@ -3,28 +3,30 @@
 //
 // Encoding a 4-bit codebook with one lookup and one comparison: the range of x is cut into equal
 // steps so short that a decision point falls into each at most once; the step names the point to
-// compare with and the codes on either side of it.
+// compare with and how many points lie below it.
 #pragma once
 
 #include "qfmt/codec/encode.hpp"
 
 namespace qfmt::inline v0 {
 
-/// One step: x takes `above` where x > threshold, else `below`.
+/// One step: the rank of x (the number of decision points below it) is `rank`, and one more where
+/// x > threshold.
 struct Step {
   float threshold;
-  uint16_t below;
-  uint16_t above;
+  uint32_t rank;
 };
 
 /// The steps of a format, over [-1, 1], or over magnitudes [0, 1] where a sign bit tells the halves
-/// apart. per_unit == 0: the format's points lie too close, or are not its own to cut.
+/// apart, whose ranks are of magnitudes. per_unit == 0: the format's points lie too close, or are
+/// not its own to cut.
 struct StepTable {
   static constexpr int capacity = 129;
   int per_unit = 0;  ///< steps in an interval of length 1
   int origin = 0;    ///< the step that begins at 0
   int count = 0;
   Step step[capacity]{};
+  uint64_t codes = 0;  ///< of rank r in bits 4 r and up
 };
 
 namespace detail {
@@ -34,7 +36,9 @@ namespace detail {
 template <class Points, class Codes>
 QFMT_HD consteval StepTable cut_steps(Points const& points, Codes const& codes, int count,
                                       int per_unit, bool from_zero) {
-  StepTable t{per_unit, from_zero ? 0 : per_unit, from_zero ? per_unit + 1 : 2 * per_unit + 1, {}};
+  StepTable t{per_unit, from_zero ? 0 : per_unit, from_zero ? per_unit + 1 : 2 * per_unit + 1};
+  for (int rank = 0; rank <= count; ++rank)
+    t.codes |= static_cast<uint64_t>(codes[rank] & 15u) << 4 * rank;
   for (int i = 0; i < t.count; ++i) {
     double const low = (i - t.origin - 1.0 / 64) / per_unit;
     double const high = (i - t.origin + 1 + 1.0 / 64) / per_unit;
@@ -42,8 +46,7 @@ QFMT_HD consteval StepTable cut_steps(Points const& points, Codes const& codes, 
     while (rank < count && static_cast<double>(points[rank]) < low) ++rank;
     bool const cut = rank < count && static_cast<double>(points[rank]) <= high;
     if (cut && rank + 1 < count && static_cast<double>(points[rank + 1]) <= high) return {};
-    t.step[i] = {cut ? points[rank] : float_from_bits(0x7F800000u), codes[rank],
-                 codes[cut ? rank + 1 : rank]};
+    t.step[i] = {cut ? points[rank] : 2.f, static_cast<uint32_t>(rank)};
   }
   return t;
 }

@@ -21,16 +21,31 @@ __device__ inline uint32_t max_s16x2(uint32_t a, uint32_t b) {
 #endif
 }
 
-/// a > b ? yes : no with subnormals kept; `no` where either is NaN.
-__device__ inline uint32_t select_greater(float a, float b, uint32_t yes, uint32_t no) {
-  uint32_t r;
-  asm("{ .reg .pred p; setp.gt.f32 p, %1, %2; selp.b32 %0, %3, %4, p; }"
-      : "=r"(r)
-      : "f"(a), "f"(b), "r"(yes), "r"(no));
+/// a * b rounded, and +0 where that is -0.
+__device__ inline float mul_positive_zero(float a, float b) {
+  float r;
+  asm("fma.rn.f32 %0, %1, %2, 0f00000000;" : "=f"(r) : "f"(a), "f"(b));
   return r;
 }
 
-/// 1 / a, IEEE: correctly rounded, subnormals kept.
+/// 1 if a > b, else 0; both finite.
+__device__ inline uint32_t is_greater(float a, float b) {
+  float difference;  // its sign is right, because subnormals are kept
+  asm("sub.rn.f32 %0, %1, %2;" : "=f"(difference) : "f"(b), "f"(a));
+  return __float_as_uint(difference) >> 31;
+}
+
+/// 1 / a, correctly rounded, for |a| from 2^-126 to below 2^126: the instruction's approximation
+/// and one Newton step, as the compiler itself makes 1 / a where a's exponent allows.
+__device__ inline float reciprocal_normal(float a) {
+  float approximate, error, r;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(approximate) : "f"(a));
+  asm("fma.rn.f32 %0, %1, %2, 0fBF800000;" : "=f"(error) : "f"(a), "f"(approximate));
+  asm("fma.rn.f32 %0, %1, %2, %1;" : "=f"(r) : "f"(approximate), "f"(-error));
+  return r;
+}
+
+/// 1 / a, IEEE: correctly rounded for every a, subnormals kept.
 __device__ inline float reciprocal_rn(float a) {
   float r;
   asm("rcp.rn.f32 %0, %1;" : "=f"(r) : "f"(a));

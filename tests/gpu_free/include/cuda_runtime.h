@@ -6,13 +6,13 @@
 // library calls. Streams run at once.
 #pragma once
 
+#include <cstddef>
+#include <tuple>
+
 #include "gpu_free/atomics.hpp"
 #include "gpu_free/intrinsics.hpp"
 #include "gpu_free/launch.hpp"
 #include "gpu_free/warp.hpp"
-
-#include <cstddef>
-#include <tuple>
 
 #define __global__
 #define __device__
@@ -22,8 +22,9 @@
 #define __grid_constant__
 #define __align__(n) alignas(n)
 // One block runs at a time on one OS thread, so a static variable is its shared memory. It must lie
-// where the harness finds all of them: clang++ puts it into a section; g++ forgets section attributes
-// in templates, but its program has no other thread-local variables, so there they mark the place.
+// where the harness finds all of them: clang++ puts it into a section; g++ forgets section
+// attributes in templates, but its program has no other thread-local variables, so there they mark
+// the place.
 #if defined(__clang__)
 #define __shared__ static __attribute__((section("qfmt_shared")))
 #else
@@ -115,9 +116,10 @@ cudaError_t occupancy(int* blocks, int threads, std::size_t dynamic_bytes);
 }  // namespace gpu_free::detail
 
 template <class... Params>
-cudaError_t cudaFuncSetAttribute(void (*kernel)(Params...), cudaFuncAttribute attribute, int value) {
-  return ::gpu_free::detail::set_function_attribute(reinterpret_cast<void const*>(kernel), attribute,
-                                                    value);
+cudaError_t cudaFuncSetAttribute(void (*kernel)(Params...), cudaFuncAttribute attribute,
+                                 int value) {
+  return ::gpu_free::detail::set_function_attribute(reinterpret_cast<void const*>(kernel),
+                                                    attribute, value);
 }
 
 template <class... Params>

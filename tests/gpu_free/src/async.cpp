@@ -121,10 +121,8 @@ void end_cluster() {
     fail("the block ended while a bulk copy was in flight", in_flight.front().site);
 }
 
-[[maybe_unused]] bool const registered = [] {
-  scheduler::async_hooks() = {begin_cluster, progress, end_cluster};
-  return true;
-}();
+[[maybe_unused]] bool const registered =
+    scheduler::add_hooks({begin_cluster, progress, end_cluster});
 
 /// The thread's own copies land by the thread's hand when it waits for them.
 void land(std::vector<ThreadCopy> const& group) {
@@ -222,22 +220,25 @@ bool mbarrier_test(void* barrier, unsigned parity, bool may_block, Site site) {
   return true;
 }
 
-void bulk_copy(Piece const* pieces, std::size_t count, void* barrier, Site site) {
+void tensor_copy(Piece const* pieces, std::size_t count, void* barrier, Site site) {
   Outside const outside;
-  std::vector<Piece> parts(pieces, pieces + count);
-  for (Piece const& p : parts)
-    if (reinterpret_cast<std::uintptr_t>(p.to) % 16 != 0 || p.bytes % 16 != 0 ||
-        reinterpret_cast<std::uintptr_t>(p.from) % 16 != 0)
-      fail("a bulk copy is not made of aligned 16-byte units", site);
   if (!mbarrier_at(barrier, site).fenced)
     fail("a bulk copy's mbarrier was initialised without fence_barrier_init", site);
   shadow::access(barrier, 8, shadow::Kind::atomic);
-  BulkCopy copy{std::move(parts), barrier, issue_async(), site};
+  BulkCopy copy{{pieces, pieces + count}, barrier, issue_async(), site};
   if (lands_at_once()) {
     land(copy);
   } else {
     in_flight.push_back(std::move(copy));
   }
+}
+
+void bulk_copy(Piece piece, void* barrier, Site site) {
+  Outside const outside;
+  if (reinterpret_cast<std::uintptr_t>(piece.to) % 16 != 0 || piece.bytes % 16 != 0 ||
+      reinterpret_cast<std::uintptr_t>(piece.from) % 16 != 0)
+    fail("a bulk copy is not made of aligned 16-byte units", site);
+  tensor_copy(&piece, 1, barrier, site);
 }
 
 void thread_copy(Piece piece, Site site) {

@@ -82,6 +82,17 @@ struct Machine {
 
 Machine machine;
 
+std::vector<scheduler::Hooks>& all_hooks() {
+  static std::vector<scheduler::Hooks> hooks;
+  return hooks;
+}
+
+bool progress() {
+  for (scheduler::Hooks const& hooks : all_hooks())
+    if (hooks.progress != nullptr && hooks.progress()) return true;
+  return false;
+}
+
 // Fibers that a fault stopped half-way. They are never resumed and never unwound: kernels need not
 // be safe against exceptions. Kept so that they stay reachable.
 std::vector<boost::context::fiber>& abandoned() {
@@ -184,8 +195,7 @@ void run_threads() {
   std::size_t left = machine.fibers.size();
   while (left > 0 && !machine.fault) {
     if (machine.ready.empty()) {
-      auto const progress = scheduler::async_hooks().progress;
-      if (progress != nullptr && progress()) continue;
+      if (progress()) continue;
       if (machine.fault) break;
       machine.fault = "deadlock: no thread can go on" + waiting_threads();
       break;
@@ -256,15 +266,16 @@ void run_cluster(dim3 first_block) {
   machine.cluster_generation = 0;
   poison_shared();
   shadow::begin_cluster(scheduler::blocks(), per_block);
-  auto& hooks = scheduler::async_hooks();
-  if (hooks.begin_cluster != nullptr) hooks.begin_cluster();
+  for (scheduler::Hooks const& hooks : all_hooks())
+    if (hooks.begin_cluster != nullptr) hooks.begin_cluster();
   for (unsigned id = 0; id < threads; ++id) {
     set_up(machine.fibers[id], id, first_block);
     machine.ready.push_back(id);
   }
   try {
     run_threads();
-    if (!machine.fault && hooks.end_cluster != nullptr) hooks.end_cluster();
+    for (scheduler::Hooks const& hooks : all_hooks())
+      if (!machine.fault && hooks.end_cluster != nullptr) hooks.end_cluster();
   } catch (Fault const& fault) {  // found while no thread ran
     machine.fault = fault.what();
   }
@@ -548,9 +559,9 @@ void wake(unsigned id) {
   machine.ready.push_back(id);
 }
 
-AsyncHooks& async_hooks() {
-  static AsyncHooks hooks;
-  return hooks;
+bool add_hooks(Hooks hooks) {
+  all_hooks().push_back(hooks);
+  return true;
 }
 
 std::uint32_t random(std::uint32_t n) {

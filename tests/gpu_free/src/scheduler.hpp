@@ -18,14 +18,15 @@ namespace gpu_free::scheduler {
 void block(char const* why, Site site);
 void wake(unsigned id);
 
-/// One step of asynchronous work for the moment when no thread can go on; false if none is left.
-/// Set by async.cpp.
-struct AsyncHooks {
+/// What another source of the harness does around a cluster. `progress`: one step of asynchronous
+/// work for the moment when no thread can go on, false if none is left. `end_cluster` fails if
+/// something is still in flight.
+struct Hooks {
   void (*begin_cluster)() = nullptr;
   bool (*progress)() = nullptr;
-  void (*end_cluster)() = nullptr;  // fails if something is still in flight
+  void (*end_cluster)() = nullptr;
 };
-AsyncHooks& async_hooks();
+bool add_hooks(Hooks hooks);
 
 /// Uniform below n, from the seed.
 std::uint32_t random(std::uint32_t n);

@@ -16,8 +16,8 @@ template <FormatSpec F>
 static __device__ constexpr auto device_steps = step_table<F>;
 }  // namespace detail
 
-/// Rounds values that are relative to their block's scale to codes of F: finite t, |t| <= 1 + 2^-23
-/// for codebooks. Used as LevelTable is.
+/// Rounds values that are relative to their block's scale to codes of F: finite t, not -0,
+/// |t| <= 1 + 2^-23 for codebooks. Used as LevelTable is.
 ///
 /// 4-bit codebooks: one lookup and one comparison; the steps are kept once per pair of lanes, so
 /// that 8-byte lookups never meet in a bank. 8-bit codebooks: a search among the decision points.
@@ -28,6 +28,7 @@ class EncodeTable {
   static constexpr int per_unit = step_table<F>.per_unit;
   static constexpr int origin = step_table<F>.origin;
   static constexpr int steps = step_table<F>.count;
+  static constexpr uint64_t codes = step_table<F>.codes;
   static constexpr bool by_steps = per_unit != 0;
   static constexpr bool by_search = CodebookFormat<F> && bits_of<F> == 8 && !requires {
     F::encode(0.f);
@@ -35,12 +36,8 @@ class EncodeTable {
   static constexpr int copies = 16;
   static constexpr int row_bytes = copies * 8;  // one step, all copies
 
-  struct Entry {
-    float threshold;
-    uint32_t codes;  // below, above << 16
-  };
   struct Steps {
-    Entry entry[by_steps ? steps : 1][copies];
+    Step entry[by_steps ? steps : 1][copies];
   };
   struct Points {
     float below[256];
@@ -57,9 +54,7 @@ class EncodeTable {
   __device__ void fill() {
     if constexpr (by_steps) {
       for (unsigned i = threadIdx.x; i < steps * copies; i += Threads) {
-        Step const s = detail::device_steps<F>.step[i / copies];
-        storage_.entry[i / copies][i % copies] = {s.threshold,
-                                                  s.below | static_cast<uint32_t>(s.above) << 16};
+        storage_.entry[i / copies][i % copies] = detail::device_steps<F>.step[i / copies];
       }
     } else if constexpr (by_search) {
       for (unsigned i = threadIdx.x; i < 256; i += Threads)
@@ -95,11 +90,23 @@ class EncodeTable {
     float const x = by_magnitude ? float_from_bits(float_bits(t) & 0x7FFFFFFFu) : t;
     uint32_t const place = float_bits(fmaf(x, scale, base)) & rows * row_bytes;
     auto const* const table = reinterpret_cast<unsigned char const*>(storage_.entry);
-    Entry const e = *reinterpret_cast<Entry const*>(
-        table + (place | threadIdx.x % copies * static_cast<unsigned>(sizeof(Entry))));
-    uint32_t const code = ptx::select_greater(x, e.threshold, e.codes >> 16, e.codes) & 15u;
-    if constexpr (by_magnitude) return code | ptx::select_greater(0.f, t, F::sign_bit, 0);
-    return code;
+    Step const s = *reinterpret_cast<Step const*>(
+        table + (place | threadIdx.x % copies * static_cast<unsigned>(sizeof(Step))));
+    uint32_t const rank = s.rank + ptx::is_greater(x, s.threshold);
+    if constexpr (by_magnitude) {  // t is not -0, so its sign is that of a number below zero
+      uint32_t const sign = (float_bits(t) >> 31) * F::sign_bit;
+      return (__byte_perm(code_bytes(0), code_bytes(4), rank) & 15u) | sign;
+    } else if constexpr (qfmt::detail::host_points<F>.in_order) {
+      return rank;
+    } else {
+      return static_cast<uint32_t>(codes >> 4 * rank) & 15u;
+    }
+  }
+
+  /// The codes of four ranks, a byte each.
+  static constexpr __device__ uint32_t code_bytes(int rank) {
+    auto const code = [](int r) { return static_cast<uint32_t>(codes >> 4 * r) & 15u; };
+    return code(rank) | code(rank + 1) << 8 | code(rank + 2) << 16 | code(rank + 3) << 24;
   }
 
   TempStorage& storage_;

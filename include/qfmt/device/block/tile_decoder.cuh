@@ -5,8 +5,8 @@
 // at a time: what dequantize, the row gather and fused kernels of one's own are made of.
 #pragma once
 
+#include "qfmt/device/block/block_locator.cuh"
 #include "qfmt/device/block/level_table.cuh"
-#include "qfmt/device/block/scale_tile.cuh"
 #include "qfmt/device/thread/codes.cuh"
 #include "qfmt/device/thread/elements.cuh"
 
@@ -35,13 +35,9 @@ class TileDecoder {
   static constexpr int tile = Threads * Packs * values_per_pack;
   static constexpr int bytes_per_pack = values_per_pack * S::bits / 8;
 
-  struct TempStorage {
-    typename LevelTable<Format, Threads>::TempStorage levels;
-    typename ScaleTile<S, tile, Threads>::TempStorage scales;
-  };
+  using TempStorage = typename LevelTable<Format, Threads>::TempStorage;
 
-  __device__ explicit TileDecoder(TempStorage& storage)
-      : levels_(storage.levels), scales_(storage.scales) {}
+  __device__ explicit TileDecoder(TempStorage& storage) : levels_(storage) {}
 
   /// n: how many values, at most `tile`. Aligned: the tile is whole and its codes are aligned to
   /// bytes_per_pack.
@@ -58,24 +54,35 @@ class TileDecoder {
         codes[p] = thread::load_codes<S::bits, values_per_pack>(at, valid(n - i));
       }
     }
+    BlockLocator<S, tile> const block_of(in, first);
+    float scale[Packs];
+    if constexpr (scale_is_one_load) {
+#pragma unroll
+      for (int p = 0; p < Packs; ++p)
+        scale[p] = Aligned || value_of(p) < n ? scale_at(in.scales, block_of(value_of(p))) : 0.f;
+    }
     levels_.fill(stored_levels(in.scales));
-    scales_.fill(in, first, n);
     __syncthreads();
+    if constexpr (!scale_is_one_load) {  // asked for now, so that no thread keeps others waiting
+#pragma unroll
+      for (int p = 0; p < Packs; ++p)
+        scale[p] = Aligned || value_of(p) < n ? scale_at(in.scales, block_of(value_of(p))) : 0.f;
+    }
 #pragma unroll
     for (int p = 0; p < Packs; ++p) {
       int const i = value_of(p);
       int const count = Aligned ? values_per_pack : valid(n - i);
       if (count == 0) return;
-      float const scale = scales_(in, i);
       float values[values_per_pack];
 #pragma unroll
-      for (int k = 0; k < values_per_pack; ++k) values[k] = levels_(codes[p][k], scale);
+      for (int k = 0; k < values_per_pack; ++k) values[k] = levels_(codes[p][k], scale[p]);
       sink(i, values, count);
     }
   }
 
  private:
   using Codes = thread::CodePack<S::bits, values_per_pack>;
+  static constexpr bool scale_is_one_load = !S::is_nested;
 
   /// Neighbouring threads take neighbouring packs.
   static __device__ int value_of(int p) {
@@ -86,7 +93,6 @@ class TileDecoder {
   }
 
   LevelTable<Format, Threads> levels_;
-  ScaleTile<S, tile, Threads> scales_;
 };
 
 }  // namespace qfmt::inline v0::block

@@ -40,7 +40,7 @@ Status quantize_plain(T const* values, int64_t size, [[maybe_unused]] int64_t ro
   constexpr int pack = thread::elements_per_vector<T>;
   bool const aligned = is_aligned(values, 16) && is_aligned(out.codes, pack * S::bits / 8);
   if constexpr (S::is_row_wise) {
-    constexpr int narrow = 64, wide = 512;
+    constexpr int narrow = 128, wide = 512;
     bool const rows_aligned = aligned && row_length % pack == 0;
     bool const fits_narrow = row_length <= int64_t{narrow} * grid::row_packs * pack;
     auto* const kernel =

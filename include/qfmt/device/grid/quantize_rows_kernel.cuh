@@ -43,7 +43,8 @@ __launch_bounds__(Threads) __global__
   int64_t const mine = int64_t{threadIdx.x} * pack;
   constexpr int64_t stride = int64_t{Threads} * pack;
 
-  Peak peak;
+  Peak peaks_of_thread[1];
+  Peak& peak = peaks_of_thread[0];
   peak.add(Values{});  // a row's absmax starts from 0
   Values kept[row_packs];
 #pragma unroll
@@ -51,7 +52,7 @@ __launch_bounds__(Threads) __global__
 #pragma unroll
   for (int p = 0; p < row_packs; ++p) peak.add(kept[p]);
   for (int64_t i = mine + row_packs * stride; i < row_length; i += stride) peak.add(load(i));
-  peak = warp::merge_peaks(peak);
+  warp::merge_peaks(peaks_of_thread);
   if (warp::lane() == 0) peaks[threadIdx.x / warp::size] = peak.state;
   __syncthreads();
 #pragma unroll

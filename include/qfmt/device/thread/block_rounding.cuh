@@ -10,8 +10,8 @@
 
 namespace qfmt::inline v0::thread {
 
-/// How an encoder rounds the values of one block to codes of F. Where `uses_table()`, the code of x
-/// is table(relative(x)) with block::EncodeTable; else it is code(x).
+/// How an encoder rounds the values of one block to codes of F: code(x) always, and the quicker
+/// table(relative(x)) with block::EncodeTable where `uses_table()`.
 template <class Encoder, FormatSpec F>
 class BlockRounding;
 
@@ -23,9 +23,9 @@ class BlockRounding<Nearest, F> {
  public:
   __device__ explicit BlockRounding(float absmax) : absmax_(absmax) {
     if constexpr (CodebookFormat<F>) {
-      uint32_t const bits = float_bits(absmax);
-      factor_ = is_zero(absmax) ? 0.f : ptx::reciprocal_rn(absmax);
-      by_table_ = is_zero(absmax) || (bits >= 0x00800000u && bits <= 0x7E800000u);
+      bool const normal = float_bits(absmax) - 0x00800000u < 0x7E000000u;  // 2^-126 to below 2^126
+      factor_ = is_zero(absmax) ? 0.f : ptx::reciprocal_normal(absmax);
+      by_table_ = is_zero(absmax) || normal;
     } else if constexpr (ScaledFormulaFormat<F>) {
       factor_ = is_zero(absmax) ? 0.f : exact::div(F::peak, absmax);
       by_table_ = is_finite(absmax) && is_finite(factor_);
@@ -33,7 +33,7 @@ class BlockRounding<Nearest, F> {
   }
 
   __device__ bool uses_table() const { return by_table_; }
-  __device__ float relative(float x) const { return exact::mul(x, factor_); }
+  __device__ float relative(float x) const { return ptx::mul_positive_zero(x, factor_); }
   __device__ uint32_t code(float x) const {
     if (!is_finite(absmax_)) return static_cast<uint8_t>(zero_code<F>);
     return encode<F>(x, absmax_);

@@ -21,7 +21,7 @@ struct CodePack : Words<N * Bits / 8> {
     return this->word[i * Bits / 32] >> shift(i) & ((1u << Bits) - 1u);
   }
   /// Puts code i into a place that is zero so far.
-  __device__ void put(int i, uint32_t code) { this->word[i * Bits / 32] |= code << shift(i); }
+  __device__ void put(int i, uint32_t code) { this->word[i * Bits / 32] += code << shift(i); }
   /// The same where i is known at run time only.
   __device__ void put_dynamic(int i, uint32_t code) {
 #pragma unroll

@@ -66,39 +66,56 @@ struct BlockEncoder {
   template <bool Whole, class Table>
   __device__ static void encode(Values const (&values)[packs], int64_t first, int n,
                                 Table const& table, Encoded const& out) {
+    constexpr int groups = packs / packs_per_block;  // of packs that make up whole blocks
+    using Peak = thread::BlockPeak<Encoder, T>;
+    using Rounding = thread::BlockRounding<Encoder, F>;
+    Peak peak[groups];
 #pragma unroll
-    for (int p = 0; p < packs; p += packs_per_block) {
-      thread::BlockPeak<Encoder, T> peak;
+    for (int p = 0; p < packs; ++p) peak[p / packs_per_block].add(values[p]);
+    merge_peaks<lanes_per_block>(peak);
+    float absmax[groups];
+    bool by_table = true;
 #pragma unroll
-      for (int k = 0; k < packs_per_block; ++k) peak.add(values[p + k]);
-      float const absmax = merge_peaks<lanes_per_block>(peak).absmax();
-      thread::BlockRounding<Encoder, F> const rounding(absmax);
-      bool const by_table = __all_sync(all_lanes, rounding.uses_table());
-      if (!by_table) count(values, p, n, out.count);
-      if (lane() % lanes_per_block == 0 && (Whole || value_of(p) < n))
-        out.absmax[(first + value_of(p)) / BlockSize] = absmax;
-#pragma unroll
-      for (int k = 0; k < packs_per_block; ++k) {
-        Codes const codes = by_table ? thread::encode_by_table<F>(values[p + k], rounding, table)
-                                     : thread::encode_by_rule<F>(values[p + k], rounding);
-        uint8_t* const to = out.codes + (first + value_of(p + k)) * bits_of<F> / 8;
-        if constexpr (Whole) {
-          thread::store_codes(codes, to);
-        } else {
-          thread::store_codes(codes, to, valid(p + k, n));
-        }
+    for (int g = 0; g < groups; ++g) {
+      absmax[g] = peak[g].absmax();
+      by_table = by_table & Rounding(absmax[g]).uses_table();
+    }
+    auto const store = [&](Codes const& codes, int p) {
+      uint8_t* const to = out.codes + (first + value_of(p)) * bits_of<F> / 8;
+      if constexpr (Whole) {
+        thread::store_codes(codes, to);
+      } else {
+        thread::store_codes(codes, to, valid(p, n));
       }
+    };
+    if (__all_sync(all_lanes, by_table)) {
+#pragma unroll
+      for (int p = 0; p < packs; ++p) {
+        Rounding const rounding(absmax[p / packs_per_block]);
+        store(thread::encode_by_table<F>(values[p], rounding, table), p);
+      }
+    } else {
+#pragma unroll
+      for (int p = 0; p < packs; ++p) {
+        Rounding const rounding(absmax[p / packs_per_block]);
+        store(thread::encode_by_rule<F>(values[p], rounding), p);
+      }
+      count(values, n, out.count);
+    }
+    if (lane() % lanes_per_block != 0) return;
+#pragma unroll
+    for (int g = 0; g < groups; ++g) {
+      int const i = value_of(g * packs_per_block);
+      if (Whole || i < n) out.absmax[(first + i) / BlockSize] = absmax[g];
     }
   }
 
  private:
-  __device__ static void count(Values const (&values)[packs], int p, int n,
-                               unsigned long long* counter) {
+  __device__ static void count(Values const (&values)[packs], int n, unsigned long long* counter) {
     if (counter == nullptr) return;
     int found = 0;
 #pragma unroll
-    for (int k = 0; k < packs_per_block; ++k)
-      found += thread::count_non_finite(values[p + k], valid(p + k, n));
+    for (int p = 0; p < packs; ++p) found += thread::count_non_finite(values[p], valid(p, n));
     found = sum(found);
     if (lane() == 0 && found != 0) atomicAdd(counter, static_cast<unsigned long long>(found));
   }

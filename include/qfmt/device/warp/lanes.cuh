@@ -13,13 +13,14 @@ inline constexpr unsigned all_lanes = 0xFFFFFFFFu;
 
 __device__ inline int lane() { return static_cast<int>(threadIdx.x) % size; }
 
-/// Merges the peaks of each group of Lanes neighbouring lanes; every lane has its group's.
-template <int Lanes = size, class Peak>
-__device__ Peak merge_peaks(Peak peak) {
+/// Merges each of N peaks within groups of Lanes neighbouring lanes; every lane has its group's.
+/// The exchanges of different peaks are in flight together.
+template <int Lanes = size, class Peak, int N>
+__device__ void merge_peaks(Peak (&peak)[N]) {
 #pragma unroll
   for (int distance = Lanes / 2; distance > 0; distance /= 2)
-    peak.merge(__shfl_xor_sync(all_lanes, peak.state, distance));
-  return peak;
+#pragma unroll
+    for (int i = 0; i < N; ++i) peak[i].merge(__shfl_xor_sync(all_lanes, peak[i].state, distance));
 }
 
 /// The sum over all lanes, in every lane.

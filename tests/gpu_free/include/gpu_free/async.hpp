@@ -48,8 +48,10 @@ struct Piece {
   std::size_t bytes;
 };
 
-/// cp.async.bulk: the pieces land together and then count their bytes on the mbarrier.
-void bulk_copy(Piece const* pieces, std::size_t count, void* barrier, Site site);
+/// cp.async.bulk: lands and then counts its bytes on the mbarrier.
+void bulk_copy(Piece piece, void* barrier, Site site);
+/// The same of many pieces, which land together; of any alignment.
+void tensor_copy(Piece const* pieces, std::size_t count, void* barrier, Site site);
 
 /// cp.async of the running thread, its groups and its waits.
 void thread_copy(Piece piece, Site site);

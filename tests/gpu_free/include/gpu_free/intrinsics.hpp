@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 #include "gpu_free/machine.hpp"
 
@@ -73,24 +74,36 @@ inline double __ddiv_rn(double a, double b) { return a / b; }
 inline int __float2int_rn(float x) { return static_cast<int>(std::nearbyint(x)); }
 inline float __int2float_rn(int x) { return static_cast<float>(x); }
 
+namespace gpu_free::detail {
 template <class T>
-T __ldg(T const* p) {
-  return *p;
+T const* aligned(T const* p, Site site) {
+  if (reinterpret_cast<std::uintptr_t>(p) % alignof(T) != 0)
+    fail("a misaligned access of " + std::to_string(sizeof(T)) + " bytes", site);
+  return p;
+}
+}  // namespace gpu_free::detail
+
+// Loads and stores with cache hints.
+template <class T>
+T __ldg(T const* p, GPU_FREE_SITE) {
+  return *::gpu_free::detail::aligned(p, site);
 }
 template <class T>
-T __ldcs(T const* p) {
-  return *p;
+T __ldcs(T const* p, GPU_FREE_SITE) {
+  return *::gpu_free::detail::aligned(p, site);
 }
 template <class T>
-T __ldcg(T const* p) {
-  return *p;
+T __ldcg(T const* p, GPU_FREE_SITE) {
+  return *::gpu_free::detail::aligned(p, site);
 }
 template <class T>
-void __stcs(T* p, T value) {
+void __stcs(T* p, T value, GPU_FREE_SITE) {
+  ::gpu_free::detail::aligned(p, site);
   *p = value;
 }
 template <class T>
-void __stcg(T* p, T value) {
+void __stcg(T* p, T value, GPU_FREE_SITE) {
+  ::gpu_free::detail::aligned(p, site);
   *p = value;
 }
 

@@ -37,8 +37,7 @@ inline uint64_t evict_first_policy() { return 1; }
 inline void copy_bulk(void* shared, void const* global, uint32_t bytes, Barrier* barrier,
                       GPU_FREE_SITE) {
   gpu_free::shared_address(shared, site);
-  gpu_free::Piece const piece{shared, global, bytes};
-  gpu_free::bulk_copy(&piece, 1, barrier, site);
+  gpu_free::bulk_copy({shared, global, bytes}, barrier, site);
 }
 inline void copy_bulk(void* shared, void const* global, uint32_t bytes, Barrier* barrier,
                       uint64_t policy, GPU_FREE_SITE) {

@@ -22,11 +22,19 @@ inline uint32_t max_s16x2(uint32_t a, uint32_t b) {
   return larger(a, b) | larger(a >> 16, b >> 16) << 16;
 }
 
+inline float mul_positive_zero(float a, float b) {
+  float const product = a * b;
+  return product == 0.f ? 0.f : product;
+}
+
+inline uint32_t is_greater(float a, float b) { return a > b; }
+
 inline float flushed(float a) {
   return std::fpclassify(a) == FP_SUBNORMAL ? std::copysign(0.f, a) : a;
 }
 
 inline float reciprocal_rn(float a) { return 1.f / a; }
+inline float reciprocal_normal(float a) { return 1.f / a; }
 inline float reciprocal_approx_ftz(float a) { return flushed(1.f / flushed(a)); }
 inline float divide_approx_ftz(float a, float b) { return flushed(flushed(a) / flushed(b)); }
 inline float mul_ftz(float a, float b) { return flushed(flushed(a) * flushed(b)); }
