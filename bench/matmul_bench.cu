@@ -5,7 +5,8 @@
 //
 //   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
 //        -lcublas -o matmul_bench
-//   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m M,M]
+//   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
+//   M,M]
 //
 // Not a Google Benchmark: contenders take turns within one process and one repetition, so that what
 // clocks and neighbours do meets all of them alike. Each is a CUDA graph of launches over weights
@@ -20,12 +21,12 @@
 
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <functional>
 #include <string>
 #include <vector>
@@ -66,9 +67,9 @@ template <class E>
 __global__ void fill_reals(E* p, std::int64_t n, float low, float high, std::uint32_t seed) {
   for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
        i += std::int64_t{gridDim.x} * blockDim.x)
-    p[i] = from_float<E>(low + (high - low) * static_cast<float>(
-                                                  mix(static_cast<std::uint64_t>(i), seed) >> 8) *
-                                   0x1p-24f);
+    p[i] = from_float<E>(
+        low + (high - low) * static_cast<float>(mix(static_cast<std::uint64_t>(i), seed) >> 8) *
+                  0x1p-24f);
 }
 
 struct Memory {
@@ -159,13 +160,14 @@ void measure(std::vector<Timed>& contenders, int sets, Clock& clock) {
   for (Timed& t : contenders) capture(t, sets, clock);
   for (int r = 0; r < repetitions; ++r)
     for (Timed& t : contenders)
-      t.microseconds.push_back(
-          clock.microseconds([&] { require(cudaGraphLaunch(t.graph, clock.stream), "launch"); }) /
-          t.launches);
+      t.microseconds.push_back(clock.microseconds([&] {
+        require(cudaGraphLaunch(t.graph, clock.stream), "launch");
+      }) / t.launches);
   for (Timed& t : contenders) cudaGraphExecDestroy(t.graph);
 }
 
-// --- Contenders -----------------------------------------------------------------------------------
+// --- Contenders
+// -----------------------------------------------------------------------------------
 
 struct Bnb {
   using Gemm = void (*)(T const*, std::uint8_t const*, float const*, std::uint8_t const*,
@@ -196,8 +198,7 @@ struct Bnb {
   }
 };
 
-void cublas(cublasHandle_t handle, T const* w, T const* x, T* y, int m, int n,
-            int k) {
+void cublas(cublasHandle_t handle, T const* w, T const* x, T* y, int m, int n, int k) {
   float const one = 1.f, zero = 0.f;
   cublasStatus_t const s = cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, n, m, k, &one, w,
                                         CUDA_R_16BF, k, x, CUDA_R_16BF, k, &zero, y, CUDA_R_16BF, n,
@@ -241,8 +242,8 @@ struct Bench {
     double const us = t.median();
     double const rate = t.bytes / us / 1e3;
     double const least = *std::min_element(t.microseconds.begin(), t.microseconds.end());
-    std::printf("%6lld x %5lld  M %4d  %-24s %8.2f us (min %8.2f)  %5.0f GB/s  copy %.3f", (long long)n,
-                (long long)k, m, t.name.c_str(), us, least, rate, rate / copy);
+    std::printf("%6lld x %5lld  M %4d  %-24s %8.2f us (min %8.2f)  %5.0f GB/s  copy %.3f",
+                (long long)n, (long long)k, m, t.name.c_str(), us, least, rate, rate / copy);
     if (against_cublas > 0) std::printf("  cublas/t %.2f", against_cublas / us);
     if (against_bnb > 0) std::printf("  bnb/t %.2f", against_bnb / us);
     std::printf("\n");
@@ -427,11 +428,13 @@ Settings parse(int argc, char** argv) {
     if (s.quick) {
       s.shapes = {{28672, 8192}, {8192, 28672}};
     } else {
-      s.shapes = {{4096, 4096}, {14336, 4096}, {4096, 14336}, {8192, 8192}, {28672, 8192}, {8192, 28672}};
+      s.shapes = {{4096, 4096}, {14336, 4096}, {4096, 14336},
+                  {8192, 8192}, {28672, 8192}, {8192, 28672}};
     }
   }
-  if (s.ms.empty()) s.ms = s.quick ? std::vector<int>{1, 2, 4, 8, 16, 32, 64}
-                                   : std::vector<int>{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+  if (s.ms.empty())
+    s.ms = s.quick ? std::vector<int>{1, 2, 4, 8, 16, 32, 64}
+                   : std::vector<int>{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
   return s;
 }
 

@@ -4,7 +4,8 @@
 // device::matmul on a GPU against a float64 product with the weights as decode_at decodes them.
 // Where there is no GPU the tests compile it and it skips. By hand:
 //
-//   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include tests/device/matmul_check.cu
+//   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include
+//   tests/device/matmul_check.cu
 //
 // One line a group; exit code 1 where one fails.
 #include "qfmt/format/fp4.hpp"
@@ -74,9 +75,9 @@ template <class T>
 __global__ void fill_reals(T* p, std::int64_t n, float low, float high, std::uint32_t seed) {
   std::int64_t const i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   if (i < n)
-    p[i] = from_float<T>(low + (high - low) *
-                                   static_cast<float>(mix(static_cast<std::uint64_t>(i), seed) >> 8) *
-                                   0x1p-24f);
+    p[i] = from_float<T>(
+        low + (high - low) * static_cast<float>(mix(static_cast<std::uint64_t>(i), seed) >> 8) *
+                  0x1p-24f);
 }
 unsigned blocks_for(std::int64_t n) { return static_cast<unsigned>(ceil_div(n, 256)); }
 
@@ -114,7 +115,8 @@ struct Weights {
       fill_reals<<<blocks_for(groups), 256>>>(inner.scales.absmax, groups, .005f, .01f, seed + 2);
       fill_reals<<<1, 1>>>(matrix.values.scales.offset, 1, .02f, .03f, seed + 3);
     } else {
-      fill_reals<<<blocks_for(blocks), 256>>>(matrix.values.scales.absmax, blocks, .01f, .03f, seed);
+      fill_reals<<<blocks_for(blocks), 256>>>(matrix.values.scales.absmax, blocks, .01f, .03f,
+                                              seed);
     }
   }
 };
@@ -185,8 +187,8 @@ double error_of(MatrixParts<S, Max> const& w, std::int64_t m, bool with_bias, Ma
   T const* const from = x.data + x_shift;
   for (std::int64_t p = 0, column = 0; p < w.count; column += w.part[p].rows, ++p)
     if (w.part[p].rows > 0)
-      exact_product<S, T><<<blocks_for(m * w.part[p].rows * 32), 256>>>(w.part[p], from, m,
-                                                                        exact.data, n, column);
+      exact_product<S, T>
+          <<<blocks_for(m * w.part[p].rows * 32), 256>>>(w.part[p], from, m, exact.data, n, column);
   auto const y = run<S, T>(w, from, m, with_bias ? bias.data : nullptr, options);
   auto sums = exact.host();
   if (with_bias) {
@@ -206,7 +208,8 @@ MatrixParts<S, 1> whole(QuantizedMatrix<S> const& w) {
 }
 
 template <SchemeSpec S, class T, bool Streams = true>
-void check_shapes(char const* name, std::vector<std::pair<std::int64_t, std::int64_t>> const& shapes,
+void check_shapes(char const* name,
+                  std::vector<std::pair<std::int64_t, std::int64_t>> const& shapes,
                   std::vector<std::int64_t> const& ms) {
   double worst = 0;
   for (auto const& [n, k] : shapes) {
@@ -366,23 +369,25 @@ int main() {
   check_shapes<Nested, bfloat16>("nf4 nested, bfloat16", shapes, ms);
   check_shapes<Plain, bfloat16>("nf4, bfloat16", shapes, ms);
   check_shapes<Plain, float16>("nf4, float16", shapes, ms);
-  check_shapes<Scheme<Format<FP4>, DoubleQuant<true>>, bfloat16>("fp4 nested, bfloat16", shapes, ms);
+  check_shapes<Scheme<Format<FP4>, DoubleQuant<true>>, bfloat16>("fp4 nested, bfloat16", shapes,
+                                                                 ms);
   check_shapes<Scheme<Format<NF4>, BlockSize<32>>, bfloat16>(
       "nf4 blocks of 32, bfloat16, k = 7392", {{200, 7392}, {64, 4096}}, {1, 8, 20, 64});
   check_shapes<Scheme<Format<NF4>, BlockSize<16>>, float16>("nf4 blocks of 16, float16",
                                                             {{200, 4096}}, {1, 8, 20, 64});
   check_shapes<Scheme<Format<NF4>, BlockSize<4096>, DoubleQuant<true>>, bfloat16>(
       "nf4 nested blocks of 4096 across rows, bfloat16", {{200, 11008}}, {1, 8, 20});
-  check_shapes<Scheme<Format<Int8>>, bfloat16>("int8 blocks of 64, bfloat16", {{300, 4096}, {40, 11008}},
-                                               {1, 8, 20, 64});
-  check_shapes<Scheme<Format<Int8>, RowWise>, float16>("int8 rows, float16", {{300, 4096}, {40, 11008}},
-                                                       {1, 8, 20, 64});
+  check_shapes<Scheme<Format<Int8>>, bfloat16>("int8 blocks of 64, bfloat16",
+                                               {{300, 4096}, {40, 11008}}, {1, 8, 20, 64});
+  check_shapes<Scheme<Format<Int8>, RowWise>, float16>("int8 rows, float16",
+                                                       {{300, 4096}, {40, 11008}}, {1, 8, 20, 64});
   check_shapes<Scheme<Format<Int8>, RowWise>, bfloat16>("int8 rows, bfloat16", {{300, 4096}},
                                                         {1, 8, 20, 64});
   check_shapes<Nested, float, false>("nf4 nested, float", {{100, 4096}, {7, 3420}}, {1, 9});
   check_shapes<Plain, bfloat16, false>("nf4, blocks across rows, k = 3420, 7392 and 333",
                                        {{50, 3420}, {50, 7392}, {50, 333}}, {1, 9});
-  check_shapes<Scheme<Format<Dynamic8>>, bfloat16, false>("dynamic8, bfloat16", {{64, 1024}}, {1, 9});
+  check_shapes<Scheme<Format<Dynamic8>>, bfloat16, false>("dynamic8, bfloat16", {{64, 1024}},
+                                                          {1, 9});
   {
     Weights<Nested> const w(64, 4096, 5, 4);  // codes aligned to 4 bytes only
     double const e = std::max(error_of<Nested, bfloat16>(whole(w.matrix), 3, true, {}),
