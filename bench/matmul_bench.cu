@@ -4,7 +4,7 @@
 // y = x * dequantize(w)^T on a GPU beside cuBLAS and bitsandbytes, and beside what memory allows.
 //
 //   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
-//        -lcublas -o matmul_bench
+//        -lcublas -lcublasLt -o matmul_bench
 //   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
 //   M,M]
 //
@@ -17,7 +17,7 @@
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
-#include "qfmt/ops/matmul.cuh"
+#include "qfmt/ops/matmul_cublaslt.cuh"
 
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -222,6 +222,8 @@ struct Bench {
   Settings settings;
   Clock clock;
   cublasHandle_t handle = nullptr;
+  cublasLtHandle_t lt = nullptr;
+  Workspace workspace{};
   Bnb bnb;
   DeviceLimits limits{};
   double copy = 0, read = 0;  // GB/s
@@ -230,10 +232,13 @@ struct Bench {
 
   explicit Bench(Settings s) : settings(std::move(s)), bnb(settings.bnb) {
     if (cublasCreate(&handle) != CUBLAS_STATUS_SUCCESS) std::exit(2);
-    void* workspace = nullptr;
-    require(cudaMalloc(&workspace, 64 << 20), "cudaMalloc");
+    if (cublasLtCreate(&lt) != CUBLAS_STATUS_SUCCESS) std::exit(2);
+    workspace.bytes = 128 << 20;
+    require(cudaMalloc(&workspace.data, 128 << 20), "cudaMalloc");
+    void* cublas_workspace = nullptr;
+    require(cudaMalloc(&cublas_workspace, 64 << 20), "cudaMalloc");
     cublasSetStream(handle, clock.stream);  // once: it also takes the workspace away
-    cublasSetWorkspace(handle, workspace, 64 << 20);
+    cublasSetWorkspace(handle, cublas_workspace, 64 << 20);
     require(device::detail::device_limits(limits), "device");
   }
 
@@ -330,10 +335,10 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
       c.push_back({name, bytes, launch, nullptr, 0, {}});
     };
     add("qfmt nf4", bytes_of<Plain>(n, k, m), [&, m](int s, cudaStream_t stream) {
-      require(device::matmul(plain[s], x, m, y, nullptr, {}, stream), "matmul");
+      require(device::matmul(lt, plain[s], x, m, y, nullptr, workspace, stream), "matmul");
     });
     add("qfmt nf4 nested", bytes_of<Nested>(n, k, m), [&, m](int s, cudaStream_t stream) {
-      require(device::matmul(nested[s], x, m, y, nullptr, {}, stream), "matmul");
+      require(device::matmul(lt, nested[s], x, m, y, nullptr, workspace, stream), "matmul");
     });
     add("cublas bf16", 2. * n * k + 2. * m * (n + k), [&, m](int s, cudaStream_t) {
       cublas(handle, dense[s % dense_sets], x, y, m, (int)n, (int)k);

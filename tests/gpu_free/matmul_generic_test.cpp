@@ -10,7 +10,7 @@ using namespace matmul_cases;
 namespace {
 using Plain = Scheme<Format<NF4>>;
 using Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
-constexpr double exact = 1e-5;  // what the measure itself rounds away in bfloat16
+constexpr double rounded_away = 1e-5;  // by the measure itself, in bfloat16
 }  // namespace
 
 TEST_CASE("float weights and activations", "[matmul][generic]") {
@@ -21,15 +21,15 @@ TEST_CASE("float weights and activations", "[matmul][generic]") {
 TEST_CASE("rows in which no block begins", "[matmul][generic]") {
   Weights<Plain> const w(9, 3420, 2);
   CHECK(error_of<Plain, bfloat16>(w, w.matrix(), 2, false) < 2e-3);
-  CHECK(error_before_rounding<Plain, bfloat16>(w, w.matrix(), 2) < exact);
+  CHECK(error_before_rounding<Plain, bfloat16>(w, w.matrix(), 2) < rounded_away);
   Weights<Plain> const half(3, 7392, 3);
-  CHECK(error_before_rounding<Plain, float16>(half, half.matrix(), 1) < exact);
+  CHECK(error_before_rounding<Plain, float16>(half, half.matrix(), 1) < rounded_away);
   auto slice = w.matrix();
   slice.rows = 4;
   slice.cols = 101;
   slice.row_stride = 2011;
   slice.origin = 13;
-  CHECK(error_before_rounding<Plain, float16>(w, slice, 3) < exact);
+  CHECK(error_before_rounding<Plain, float16>(w, slice, 3) < rounded_away);
 }
 
 TEST_CASE("schemes without a table of 16 levels", "[matmul][generic]") {
@@ -37,7 +37,7 @@ TEST_CASE("schemes without a table of 16 levels", "[matmul][generic]") {
     using S = decltype(scheme);
     Weights<S> const w(9, cols, 4);
     CHECK(error_of<S, float>(w, w.matrix(), 3, true) < 1e-6);
-    CHECK(error_before_rounding<S, bfloat16>(w, w.matrix(), 2) < exact);
+    CHECK(error_before_rounding<S, bfloat16>(w, w.matrix(), 2) < rounded_away);
   };
   check(Scheme<Format<Dynamic8>>{}, 256);
   check(Scheme<Format<Dynamic8>, RowWise>{}, 77);
@@ -45,7 +45,7 @@ TEST_CASE("schemes without a table of 16 levels", "[matmul][generic]") {
 
 TEST_CASE("operands of any alignment", "[matmul][generic]") {
   Weights<Nested> const w(20, 256, 5, 4);  // codes at a multiple of 4 only
-  CHECK(error_before_rounding<Nested, bfloat16>(w, w.matrix(), 2) < exact);
+  CHECK(error_before_rounding<Nested, bfloat16>(w, w.matrix(), 2) < rounded_away);
 
   Weights<Nested> const aligned(20, 256, 6);
   auto const x = random_values<float16>(2 * 256, 7);
@@ -64,7 +64,7 @@ TEST_CASE("a GPU before sm_80", "[matmul][generic]") {
   gpu_free::settings().compute_major = 7;
   gpu_free::settings().compute_minor = 5;
   Weights<Plain> const w(9, 128, 8);
-  CHECK(error_before_rounding<Plain, float16>(w, w.matrix(), 2) < exact);
+  CHECK(error_before_rounding<Plain, float16>(w, w.matrix(), 2) < rounded_away);
 }
 
 TEST_CASE("empty products and refusals", "[matmul][generic]") {
