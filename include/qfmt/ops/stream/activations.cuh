@@ -34,8 +34,14 @@ class Activations {
     });
   }
 
-  /// True where a stage is the first of a run that has not been waited for.
-  __device__ bool turns_at(int stage) const { return turns_ && (stage - begin_) % run_ == 0; }
+  /// True where the present stage is the first of a run in buffers that take turns.
+  __device__ bool begins_run() const { return turns_ && position_ == 0; }
+
+  /// From `stage` to the one after it, of the next tile after the last.
+  __device__ void advance(int stage) {
+    bool const ends = stage + 1 == end_ || (turns_ && position_ + 1 == run_);
+    position_ = ends ? 0 : position_ + 1;
+  }
 
   /// Begins to bring the run after the one that begins at `stage`: the first again after the last.
   /// The copies belong to the caller's next group.
@@ -48,11 +54,10 @@ class Activations {
   /// Turns to the buffer that the last ask_after filled.
   __device__ void turn() { buffer_ ^= 1; }
 
-  /// Values of row `row` from value `value` of stage `stage` on.
-  __device__ uint8_t const* at(int row, int stage, int value) const {
-    int const run_stage = turns_ ? (stage - begin_) % run_ : stage - begin_;
+  /// Values of row `row` from value `value` of the present stage on.
+  __device__ uint8_t const* at(int row, int value) const {
     return shared_ + (buffer_ * rows_ + row) * pitch_ +
-           (run_stage * stage_values<S> + value) * static_cast<int>(sizeof(T));
+           (position_ * stage_values<S> + value) * static_cast<int>(sizeof(T));
   }
   __device__ int pitch() const { return pitch_; }
 
@@ -83,6 +88,7 @@ class Activations {
   int begin_, end_;
   bool turns_;
   int buffer_ = 0;
+  int position_ = 0;  // of the present stage in its run
 };
 
 }  // namespace qfmt::inline v0::stream

@@ -53,46 +53,59 @@ struct Sums {
   }
 };
 
-/// Adds the products of one stage.
+/// Adds the products of one group of a stage.
 ///     stage: the warp's weights   x: the lane's first value of the stage, pitch bytes a row
-///     groups: of the stage, that exist   x_rows: of the block, that exist
+///     x_rows: of the block, that exist
 template <SchemeSpec S, Element T, class Tuning, class Decoder, class Scales>
-__device__ void add_stage(uint8_t const* stage, uint8_t const* x, int pitch, int groups, int x_rows,
+__device__ void add_group(uint8_t const* stage, uint8_t const* x, int pitch, int group, int x_rows,
                           Decoder const& decoder, Scales const& scales, Sums<Tuning>& sums) {
   constexpr int group_bytes = group_values<S> * static_cast<int>(sizeof(T));
   int const g = static_cast<int>(threadIdx.x % 32) / 4;
+  ActivationFragment<S> activations[Tuning::columns];
 #pragma unroll
-  for (int group = 0; group < stage_values<S> / group_values<S>; ++group) {
-    if (group >= groups) break;
-    ActivationFragment<S> activations[Tuning::columns];
+  for (int c = 0; c < Tuning::columns; ++c)
+    activations[c].load(x + c * 8 * pitch + group * group_bytes, c * 8 + g < x_rows);
 #pragma unroll
-    for (int c = 0; c < Tuning::columns; ++c)
-      activations[c].load(x + c * 8 * pitch + group * group_bytes, c * 8 + g < x_rows);
+  for (int r = 0; r < Tuning::row_tiles; ++r) {
+    WeightFragment<S> weights;
+    weights.load(stage, r, group, decoder);
+    float const upper = scales(2 * r, group);
+    float const lower = scales(2 * r + 1, group);
 #pragma unroll
-    for (int r = 0; r < Tuning::row_tiles; ++r) {
-      WeightFragment<S> weights;
-      weights.load(stage, r, group, decoder);
-      float const upper = scales(2 * r, group);
-      float const lower = scales(2 * r + 1, group);
-#pragma unroll
-      for (int c = 0; c < Tuning::columns; ++c) {
-        if (c > 0 && c * 8 >= x_rows) break;
-        float products[4];
-        multiply<S, T>(weights, activations[c], products);
-        float(&sum)[4] = sums.at[r][c];
-        sum[0] += upper * products[0];
-        sum[1] += upper * products[1];
-        sum[2] += lower * products[2];
-        sum[3] += lower * products[3];
-      }
+    for (int c = 0; c < Tuning::columns; ++c) {
+      if (c > 0 && c * 8 >= x_rows) break;
+      float products[4];
+      multiply<S, T>(weights, activations[c], products);
+      float(&sum)[4] = sums.at[r][c];
+      sum[0] += upper * products[0];
+      sum[1] += upper * products[1];
+      sum[2] += lower * products[2];
+      sum[3] += lower * products[3];
     }
+  }
+}
+
+/// Adds the products of the first `groups` groups of a stage: of all, without a branch between
+/// them, but where rows end.
+template <SchemeSpec S, Element T, class Tuning, class Decoder, class Scales>
+__device__ void add_stage(uint8_t const* stage, uint8_t const* x, int pitch, int groups, int x_rows,
+                          Decoder const& decoder, Scales const& scales, Sums<Tuning>& sums) {
+  constexpr int all = stage_values<S> / group_values<S>;
+  if (groups >= all) {
+#pragma unroll
+    for (int group = 0; group < all; ++group)
+      add_group<S, T>(stage, x, pitch, group, x_rows, decoder, scales, sums);
+  } else {
+#pragma unroll
+    for (int group = 0; group < all; ++group)
+      if (group < groups) add_group<S, T>(stage, x, pitch, group, x_rows, decoder, scales, sums);
   }
 }
 
 /// y = x * dequantize(w)^T + bias; shape says who does what. Block (b, j) works on rows
 /// [8 * Tuning::columns * j, ...) of x.
 template <SchemeSpec S, Element T, class Tuning, int Max>
-__launch_bounds__(256) __global__
+__launch_bounds__(256, 1) __global__
     void matmul_kernel(__grid_constant__ Operands<S, T, Max> const operands,
                        __grid_constant__ Shape const shape) {
   using Decoder = PairDecoder<S, T>;
@@ -151,7 +164,7 @@ __launch_bounds__(256) __global__
     sums.clear();
     for (int stage = begin; stage < end; ++stage) {
       ptx::wait_copies<Tuning::depth - 2>();
-      if (activations.turns_at(stage)) {
+      if (activations.begins_run()) {
         if (index != first_tile || stage != begin) {
           if (stage == begin) ptx::wait_copies<0>();  // the run before may have been short
           __syncthreads();
@@ -169,10 +182,10 @@ __launch_bounds__(256) __global__
         scales.ask(begin);
       }
       constexpr int groups = stage_values<S> / group_values<S>;
-      int const left = shape.groups - stage * groups;
-      add_stage<S, T>(ring.take(), activations.at(lane / 4, stage, lane % 4 * group_values<S> / 4),
-                      activations.pitch(), left < groups ? left : groups, x_rows, decoder, scales,
+      add_stage<S, T>(ring.take(), activations.at(lane / 4, lane % 4 * group_values<S> / 4),
+                      activations.pitch(), shape.groups - stage * groups, x_rows, decoder, scales,
                       sums);
+      activations.advance(stage);
     }
 #pragma unroll
     for (int c = 0; c < Tuning::columns; ++c) {

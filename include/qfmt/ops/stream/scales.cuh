@@ -27,15 +27,26 @@ class StageScales {
       : all_levels_(levels), row_(first_row + lane() / 4), row_groups_(row_groups) {}
 
   __device__ void begin(Tile<S> const& tile) {
-    scales_ = &tile.part->scales;
-    levels_ = all_levels_ + tile.part->index * 256;
-    base_ = tile.part->first_group + tile.row * tile.part->row_groups;
+    auto const& scales = tile.part->scales;
+    int64_t const group = tile.part->first_group + tile.row * tile.part->row_groups;
+    int64_t const block = group >> block_shift;
+    first_ = static_cast<uint32_t>(group - (block << block_shift));
+    if constexpr (S::is_nested) {
+      int64_t const outer = block / AbsmaxScheme::block_size;
+      levels_ = all_levels_ + tile.part->index * 256;
+      codes_ = scales.absmax.codes + block;
+      factors_ = scales.absmax.scales.absmax + outer;
+      first_block_ = static_cast<uint32_t>(block - outer * AbsmaxScheme::block_size);
+      shift_ = *scales.offset;
+    } else {
+      factors_ = scales.absmax + block;
+    }
 #pragma unroll
     for (int i = 0; i < rows; ++i) {
       int const row = row_ + 8 * i;
-      offset_[i] = (row < tile.rows ? row : tile.rows - 1) * tile.part->row_groups;
+      offset_[i] =
+          static_cast<uint32_t>((row < tile.rows ? row : tile.rows - 1) * tile.part->row_groups);
     }
-    if constexpr (S::is_nested) shift_ = *scales_->offset;
   }
 
   /// Asks for the scales of a stage.
@@ -46,12 +57,12 @@ class StageScales {
       if (group >= row_groups_) return;
 #pragma unroll
       for (int i = 0; i < rows; ++i) {
-        int64_t const block = (base_ + offset_[i] + group) >> block_shift;
+        uint32_t const block = (first_ + offset_[i] + static_cast<uint32_t>(group)) >> block_shift;
         if constexpr (S::is_nested) {
-          code_[i][j] = __ldg(scales_->absmax.codes + block);
-          factor_[i][j] = __ldg(scales_->absmax.scales.absmax + block / AbsmaxScheme::block_size);
+          code_[i][j] = __ldg(codes_ + block);
+          factor_[i][j] = __ldg(factors_ + (first_block_ + block) / AbsmaxScheme::block_size);
         } else {
-          factor_[i][j] = __ldg(scales_->absmax + block);
+          factor_[i][j] = __ldg(factors_ + block);
         }
       }
     }
@@ -81,9 +92,12 @@ class StageScales {
 
   float const* all_levels_;
   float const* levels_ = nullptr;
-  ScalesOf<S const> const* scales_ = nullptr;
-  int64_t base_ = 0;
-  int64_t offset_[rows];
+  // Of the tile's first block; offsets within a tile fit 32 bits.
+  uint8_t const* codes_ = nullptr;
+  float const* factors_ = nullptr;
+  uint32_t first_ = 0;        // the tile's first group within its block
+  uint32_t first_block_ = 0;  // nested: the tile's first block within its group of 256
+  uint32_t offset_[rows];
   int row_;
   int row_groups_;
   float shift_ = 0.f;

@@ -47,7 +47,8 @@ class WeightRing {
 #pragma unroll
     for (int i = 0; i < loads; ++i) {
       int const row = row_ + 4 * i;  // rows that do not exist repeat the last one
-      offset_[i] = (row < tile.rows ? row : tile.rows - 1) * tile.part->row_bytes;
+      offset_[i] =
+          static_cast<uint32_t>((row < tile.rows ? row : tile.rows - 1) * tile.part->row_bytes);
     }
   }
 
@@ -83,7 +84,7 @@ class WeightRing {
 
   uint8_t* ring_;
   uint8_t const* codes_ = nullptr;
-  int64_t offset_[loads];
+  uint32_t offset_[loads];  // within a tile
   int row_;
   int64_t k_bytes_;
   int begin_, end_;
