@@ -14,9 +14,9 @@ using Plain = Scheme<Format<NF4>>;
 using Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
 constexpr double before_rounding = 0.9e-3;  // the bound for bfloat16
 
-MatmulOptions divided(int warps, int cluster, int blocks = 0) {
+MatmulOptions divided(int row_warps, int splits, int cluster, int blocks = 0) {
   MatmulOptions options;
-  options.tuning = {.warps = warps, .cluster = cluster, .blocks = blocks};
+  options.tuning = {.row_warps = row_warps, .splits = splits, .cluster = cluster, .blocks = blocks};
   return options;
 }
 
@@ -81,9 +81,9 @@ TEST_CASE("blocks, clusters, tiles one after another: the division does not show
           "[matmul][stream]") {
   Weights<Nested> const w(200, 1536, 9);
   for (int const cluster : {1, 2, 4, 8})
-    for (int const warps : {1, 3, 8}) {
+    for (auto const& [warps, splits] : {std::pair{1, 1}, {1, 4}, {2, 3}, {3, 2}, {8, 1}}) {
       // Two clusters at most: tiles follow one another through the same rings.
-      auto const options = divided(warps, cluster, 2 * cluster);
+      auto const options = divided(warps, splits, cluster, 2 * cluster);
       CHECK(error_of<Nested, float16>(w, w.matrix(), 3, true, options) < 0.4e-3);
     }
 }
@@ -93,16 +93,18 @@ TEST_CASE("activations in two buffers that take turns", "[matmul][stream]") {
   // the last run is short, and the first of the next tile follows it.
   for (int64_t const cols : {2304, 2816}) {
     Weights<Plain> const w(70, cols, 10);
-    CHECK(error_of<Plain, float16>(w, w.matrix(), 40, false, divided(1, 1, 1)) < 0.4e-3);
-    CHECK(error_of<Plain, float16>(w, w.matrix(), 24, false, divided(2, 1, 1)) < 0.4e-3);
+    CHECK(error_of<Plain, float16>(w, w.matrix(), 40, false, divided(1, 1, 1, 1)) < 0.4e-3);
+    CHECK(error_of<Plain, float16>(w, w.matrix(), 40, false, divided(1, 2, 1, 1)) < 0.4e-3);
+    CHECK(error_of<Plain, float16>(w, w.matrix(), 24, false, divided(2, 1, 1, 1)) < 0.4e-3);
   }
   Weights<Plain> const long_rows(34, 12 * 1024, 10);
-  CHECK(error_of<Plain, float16>(long_rows, long_rows.matrix(), 8, false, divided(1, 1, 1)) < 0.4e-3);
+  CHECK(error_of<Plain, float16>(long_rows, long_rows.matrix(), 8, false, divided(1, 3, 1, 1)) <
+        0.4e-3);
 }
 
 TEST_CASE("the same bits under every order of threads, blocks and copies", "[matmul][stream]") {
   Weights<Nested> const w(70, 1536, 12);
-  auto const options = divided(2, 2, 2);
+  auto const options = divided(2, 2, 2, 2);
   auto const expected = result<Nested, bfloat16>(w.matrix(), 9, options);
   gpu_free::for_each_seed(4, [&](std::uint64_t) {
     auto const again = result<Nested, bfloat16>(w.matrix(), 9, options);

@@ -53,7 +53,7 @@ Status stream_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
                      DeviceLimits const& device, MatmulOptions const& options,
                      cudaStream_t stream) {
   if (m <= 8)
-    return stream::launch_matmul<stream::Tuning<1, 2, 4>>(w, x, m, y, bias, device, options,
+    return stream::launch_matmul<stream::Tuning<1, 2, 3>>(w, x, m, y, bias, device, options,
                                                           stream);
   if (m <= 16)
     return stream::launch_matmul<stream::Tuning<2, 2, 3>>(w, x, m, y, bias, device, options,

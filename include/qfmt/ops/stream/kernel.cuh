@@ -21,6 +21,8 @@ struct Tuning {
   static constexpr int row_tiles = RowTiles;  ///< rows of weights of a warp, in sixteens
   static constexpr int depth = Depth;         ///< stages in a warp's ring
   static constexpr int rows_per_warp = 16 * RowTiles;
+  static constexpr int max_warps =
+      16 / RowTiles;  ///< 256 rows a block, each counted for its splits
   static constexpr int ring_bytes_per_warp = Depth * rows_per_warp * stage_row_bytes;
 };
 
@@ -39,9 +41,10 @@ struct Sums {
 
   /// Column tile `column` to the block's partial sums.
   template <int Stride>
-  __device__ void store(Partials<Stride> partials, int rows, int first_row, int column) const {
+  __device__ void store(Partials<Stride> partials, int rows, int split, int first_row,
+                        int column) const {
     int const lane = static_cast<int>(threadIdx.x % 32);
-    int const to = lane % 4 * 2 * partial_pitch(rows) + first_row + lane / 4;
+    int const to = (split * 8 + lane % 4 * 2) * partial_pitch(rows) + first_row + lane / 4;
 #pragma unroll
     for (int r = 0; r < Tuning::row_tiles; ++r)
 #pragma unroll
@@ -105,7 +108,7 @@ __device__ void add_stage(uint8_t const* stage, uint8_t const* x, int pitch, int
 /// y = x * dequantize(w)^T + bias; shape says who does what. Block (b, j) works on rows
 /// [8 * Tuning::columns * j, ...) of x.
 template <SchemeSpec S, Element T, class Tuning, int Max>
-__launch_bounds__(256, 1) __global__
+__launch_bounds__(Tuning::max_warps * 32, 1) __global__
     void matmul_kernel(__grid_constant__ Operands<S, T, Max> const operands,
                        __grid_constant__ Shape const shape) {
   using Decoder = PairDecoder<S, T>;
@@ -116,8 +119,9 @@ __launch_bounds__(256, 1) __global__
 
   int const lane = static_cast<int>(threadIdx.x % 32);
   int const warp = static_cast<int>(threadIdx.x / 32);
-  int const rows = shape.warps * Tuning::rows_per_warp;
-  int const warp_row = warp * Tuning::rows_per_warp;
+  int const rows = shape.row_warps * Tuning::rows_per_warp;
+  int const warp_row = warp % shape.row_warps * Tuning::rows_per_warp;
+  int const split = warp / shape.row_warps;
   int const rank = static_cast<int>(blockIdx.x) % shape.cluster;
   int const begin = rank * shape.stages / shape.cluster;
   int const end = (rank + 1) * shape.stages / shape.cluster;
@@ -130,7 +134,7 @@ __launch_bounds__(256, 1) __global__
   // Weights first: they depend on no kernel before this one.
   WeightRing<S, Tuning::rows_per_warp, Tuning::depth> ring(
       shared + Decoder::table_bytes + warp * Tuning::ring_bytes_per_warp, warp_row,
-      operands.k * S::bits / 8, begin, end);
+      operands.k * S::bits / 8, begin + split, end, shape.splits);
   int64_t asked_tile = first_tile;
   ring.begin(Tile<S>::of(operands, asked_tile, rows));
   auto const ask_for_weights = [&] {
@@ -144,9 +148,9 @@ __launch_bounds__(256, 1) __global__
 #pragma unroll
   for (int i = 0; i < Tuning::depth - 1; ++i) ask_for_weights();
 
-  StageScales<S, Tuning::rows_per_warp> scales(levels, warp_row, shape.groups);
+  StageScales<S, Tuning::rows_per_warp> scales(levels, warp_row, shape.groups, shape.splits);
   scales.begin(Tile<S>::of(operands, first_tile, rows));
-  scales.ask(begin);
+  scales.ask(begin + split);
   Decoder decoder(shared);
   decoder.fill();
   fill_levels(operands, levels);
@@ -162,35 +166,46 @@ __launch_bounds__(256, 1) __global__
     Tile<S> const tile = Tile<S>::of(operands, index, rows);
     Sums<Tuning> sums;
     sums.clear();
-    for (int stage = begin; stage < end; ++stage) {
+    bool is_second = false;  // of the two stages whose scales were asked for together
+    for (int stages = begin; stages < end; stages += shape.splits) {
       ptx::wait_copies<Tuning::depth - 2>();
       if (activations.begins_run()) {
-        if (index != first_tile || stage != begin) {
-          if (stage == begin) ptx::wait_copies<0>();  // the run before may have been short
+        if (index != first_tile || stages != begin) {
+          if (stages == begin) ptx::wait_copies<0>();  // the run before may have been short
           __syncthreads();
           activations.turn();
         }
-        activations.ask_after(stage);
+        activations.ask_after(stages);
       }
       __syncwarp();  // every lane has left the stage that the next one overwrites
-      ask_for_weights();
-      scales.take();
-      if (stage + 1 < end) {
-        scales.ask(stage + 1);
-      } else if (index + tile_step < shape.tiles) {
-        scales.begin(Tile<S>::of(operands, index + tile_step, rows));
-        scales.ask(begin);
+      int const stage = stages + split;
+      if (stage >= end) {  // other splits have one more
+        ptx::commit_copies();
+      } else {
+        ask_for_weights();
+        if (is_second) {
+          scales.take_second();
+        } else {
+          scales.take();
+          if (stage + 2 * shape.splits < end) {
+            scales.ask(stage + 2 * shape.splits);
+          } else if (index + tile_step < shape.tiles) {
+            scales.begin(Tile<S>::of(operands, index + tile_step, rows));
+            scales.ask(begin + split);
+          }
+        }
+        is_second = !is_second;
+        constexpr int groups = stage_values<S> / group_values<S>;
+        add_stage<S, T>(
+            ring.take(), activations.at(lane / 4, split, lane % 4 * group_values<S> / 4),
+            activations.pitch(), shape.groups - stage * groups, x_rows, decoder, scales, sums);
       }
-      constexpr int groups = stage_values<S> / group_values<S>;
-      add_stage<S, T>(ring.take(), activations.at(lane / 4, lane % 4 * group_values<S> / 4),
-                      activations.pitch(), shape.groups - stage * groups, x_rows, decoder, scales,
-                      sums);
-      activations.advance(stage);
+      activations.advance(stages);
     }
 #pragma unroll
     for (int c = 0; c < Tuning::columns; ++c) {
       if (c * 8 >= x_rows) break;
-      sums.store(partials, rows, warp_row, c);
+      sums.store(partials, rows, split, warp_row, c);
       synchronize_tile(shape);
       int const valid = x_rows - c * 8 < 8 ? x_rows - c * 8 : 8;
       write_columns(operands, shape, tile, partials, rows, first_m + c * 8, valid, Decoder::factor);

@@ -48,6 +48,7 @@ constexpr Part<S> part_of(QuantizedMatrix<S const> const& w) {
 template <SchemeSpec S, Element T, class Tuning, int Max>
 inline constexpr Pieces pieces_of{
     .rows_per_warp = Tuning::rows_per_warp,
+    .max_warps = Tuning::max_warps,
     .ring_bytes_per_warp = Tuning::ring_bytes_per_warp,
     .stage_values = stage_values<S>,
     .least_x_stages = Tuning::depth - 1,  // so that the ring's queue of copies outlasts them
@@ -55,7 +56,7 @@ inline constexpr Pieces pieces_of{
     .spare_at = PairDecoder<S, T>::spare_at,
     .level_bytes = S::is_nested ? Max * 256 * static_cast<int>(sizeof(float)) : 0};
 
-/// The division of a launch with this tuning; `warps` is 0 where none fits the device.
+/// The division of a launch with this tuning; `row_warps` is 0 where none fits the device.
 template <SchemeSpec S, Element T, class Tuning, int Max>
 constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits const& device,
                      MatmulOptions const& options) {
@@ -66,7 +67,7 @@ constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits
   shape.groups = static_cast<int>(ceil_div(w.cols(), group_values<S>));
   shape.x_rows = static_cast<int>(m < 8 * Tuning::columns ? m : 8 * Tuning::columns);
   MatmulTuning tuning = options.tuning;
-  if (options.batch_invariant) tuning.cluster = invariant_cluster(shape, rows, w.count, device);
+  if (options.batch_invariant) tuning = invariant_tuning(shape, rows, w.count, device);
   return divide(shape, rows, w.count, pieces_of<S, T, Tuning, Max>, device, tuning);
 }
 
@@ -77,7 +78,7 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
                      DeviceLimits const& device, MatmulOptions const& options,
                      cudaStream_t stream) {
   Shape const shape = plan<S, T, Tuning>(w, m, device, options);
-  if (shape.warps == 0) return {Errc::unsupported_shape};
+  if (shape.row_warps == 0) return {Errc::unsupported_shape};
   Operands<S, T, Max> operands;
   int64_t row = 0;
   int64_t tile = 0;
@@ -89,7 +90,7 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
     part.first_tile = tile;
     part.index = operands.parts++;
     row += part.rows;
-    tile += ceil_div(part.rows, shape.warps * Tuning::rows_per_warp);
+    tile += ceil_div(part.rows, shape.row_warps * Tuning::rows_per_warp);
   }
   operands.x = x;
   operands.y = y;
@@ -105,7 +106,7 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
     operands.m = m - first;
     if (Status const s = device::launch(matmul_kernel<S, T, Tuning, Max>,
                                         {.blocks = shape.grid,
-                                         .threads = shape.warps * 32,
+                                         .threads = shape.row_warps * shape.splits * 32,
                                          .shared_bytes = shape.shared_bytes,
                                          .blocks_y = now,
                                          .cluster = shape.cluster,

@@ -10,8 +10,6 @@
 
 namespace qfmt::inline v0::stream {
 
-inline constexpr int max_cluster = 8;
-
 /// A tile's partial sums of eight rows of x in shared memory, (8, partial_pitch(rows)): 32 words at
 /// a time, `Stride` bytes apart.
 template <int Stride>
@@ -36,16 +34,27 @@ __device__ inline void synchronize_tile(Shape const& shape) {
   }
 }
 
-/// The sum of the cluster's blocks at one place of their partial sums.
-__device__ inline float sum_over_cluster(float const* partial, int blocks) {
-  float part[max_cluster];
+/// The sum at one place of the partial sums of every split of every block, in that order.
+template <int Stride>
+__device__ float sum_of_splits(Partials<Stride> partials, int place, int pitch,
+                               Shape const& shape) {
+  constexpr int batch = 8;  // loads under way together
+  int const count = shape.cluster * shape.splits;
+  float sum = 0.f;
+  for (int first = 0; first < count; first += batch) {
+    float part[batch];
 #pragma unroll
-  for (int b = 0; b < max_cluster; ++b)
-    part[b] = b < blocks ? ptx::load_remote(partial, static_cast<uint32_t>(b)) : 0.f;
-  float sum = part[0];
+    for (int b = 0; b < batch; ++b) {
+      int const i = first + b;
+      if (i >= count) break;
+      float const* const at = partials.at(i % shape.splits * 8 * pitch + place);
+      part[b] =
+          shape.cluster > 1 ? ptx::load_remote(at, static_cast<uint32_t>(i / shape.splits)) : *at;
+    }
 #pragma unroll
-  for (int b = 1; b < max_cluster; ++b)
-    if (b < blocks) sum += part[b];
+    for (int b = 0; b < batch; ++b)
+      if (first + b < count) sum += part[b];
+  }
   return sum;
 }
 
@@ -63,8 +72,8 @@ __device__ void write_columns(Operands<S, T, Max> const& operands, Shape const& 
     int const column = i / rows;
     int const row = i % rows;
     if (row >= tile.rows) continue;
-    float const* const at = partials.at(column * partial_pitch(rows) + row);
-    float sum = (shape.cluster > 1 ? sum_over_cluster(at, shape.cluster) : *at) * factor;
+    int const pitch = partial_pitch(rows);
+    float sum = sum_of_splits(partials, column * pitch + row, pitch, shape) * factor;
     if constexpr (S::is_row_wise) {
       // Rows of a row-wise matrix begin at multiples of its row length.
       sum *= __ldg(tile.part->scales.absmax + tile.part->first_scale + tile.row + row);

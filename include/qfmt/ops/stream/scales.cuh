@@ -1,8 +1,9 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scales of a warp's rows, asked for one stage ahead and decoded once each: lane 4g + t keeps
-// those of rows g, g + 8, ... and of every fourth group from t on, and hands them to its quad.
+// The scales of a warp's rows, asked for two stages at a time, two stages ahead, and decoded once
+// each: lane 4g + t keeps those of rows g, g + 8, ... and of every fourth group from t on, and
+// hands them to its quad.
 #pragma once
 
 #include "qfmt/codec/decode.hpp"
@@ -20,11 +21,10 @@ class StageScales {
   static constexpr int block_shift = log2_of(S::block_size / group_values<S>);
 
  public:
-  static constexpr bool is_used = !S::is_row_wise;
-
   /// levels: (parts, 256), of nested scales, filled by fill_levels before the first `take`.
-  __device__ StageScales(float const* levels, int first_row, int row_groups)
-      : all_levels_(levels), row_(first_row + lane() / 4), row_groups_(row_groups) {}
+  /// The warp works on every `step`-th stage.
+  __device__ StageScales(float const* levels, int first_row, int row_groups, int step)
+      : all_levels_(levels), row_(first_row + lane() / 4), row_groups_(row_groups), step_(step) {}
 
   __device__ void begin(Tile<S> const& tile) {
     auto const& scales = tile.part->scales;
@@ -49,12 +49,13 @@ class StageScales {
     }
   }
 
-  /// Asks for the scales of a stage.
+  /// Asks for the scales of a stage and of the warp's next.
   __device__ void ask(int stage) {
 #pragma unroll
-    for (int j = 0; j < per_row; ++j) {
-      int const group = stage * groups + (lane() % 4 + 4 * j) % groups;
-      if (group >= row_groups_) return;
+    for (int j = 0; j < 2 * per_row; ++j) {
+      int const group =
+          (stage + j / per_row * step_) * groups + (lane() % 4 + j % per_row * 4) % groups;
+      if (group >= row_groups_) continue;
 #pragma unroll
       for (int i = 0; i < rows; ++i) {
         uint32_t const block = (first_ + offset_[i] + static_cast<uint32_t>(group)) >> block_shift;
@@ -68,18 +69,26 @@ class StageScales {
     }
   }
 
-  /// Decodes what the last `ask` brought.
+  /// Decodes what the last `ask` brought, and takes the first of its stages.
   __device__ void take() {
 #pragma unroll
     for (int i = 0; i < rows; ++i)
 #pragma unroll
-      for (int j = 0; j < per_row; ++j) {
+      for (int j = 0; j < 2 * per_row; ++j) {
         if constexpr (S::is_nested) {
           scale_[i][j] = exact::mul_then_add(levels_[code_[i][j]], factor_[i][j], shift_);
         } else {
           scale_[i][j] = factor_[i][j];
         }
       }
+  }
+
+  /// Takes the second.
+  __device__ void take_second() {
+#pragma unroll
+    for (int i = 0; i < rows; ++i)
+#pragma unroll
+      for (int j = 0; j < per_row; ++j) scale_[i][j] = scale_[i][per_row + j];
   }
 
   /// The scale of row 8 * i + lane / 4 in group `group` of the stage taken. Called by whole warps.
@@ -100,10 +109,11 @@ class StageScales {
   uint32_t offset_[rows];
   int row_;
   int row_groups_;
+  int step_;
   float shift_ = 0.f;
-  uint32_t code_[rows][per_row]{};
-  float factor_[rows][per_row]{};
-  float scale_[rows][per_row]{};
+  uint32_t code_[rows][2 * per_row]{};
+  float factor_[rows][2 * per_row]{};
+  float scale_[rows][2 * per_row]{};
 };
 
 /// Rows that share one scale each take it at the end.
@@ -111,11 +121,11 @@ template <SchemeSpec S, int RowsPerWarp>
   requires(S::is_row_wise)
 class StageScales<S, RowsPerWarp> {
  public:
-  static constexpr bool is_used = false;
-  __device__ StageScales(float const*, int, int) {}
+  __device__ StageScales(float const*, int, int, int) {}
   __device__ void begin(Tile<S> const&) {}
   __device__ void ask(int) {}
   __device__ void take() {}
+  __device__ void take_second() {}
   __device__ float operator()(int, int) const { return 1.f; }
 };
 

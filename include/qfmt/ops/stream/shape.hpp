@@ -4,8 +4,9 @@
 // How the streaming matmul divides its work, and where its pieces lie in shared memory. Plain
 // numbers, computed on the host for each launch.
 //
-// A tile is `warps * rows_per_warp` rows of the weights; a stage is 128 bytes of each of a tile's
-// rows. The blocks of a cluster share a tile, each with a run of its stages.
+// A tile is `row_warps * rows_per_warp` rows of the weights; a stage is 128 bytes of each of a
+// tile's rows. The blocks of a cluster share a tile, each with a run of its stages; within a block
+// `splits` groups of warps take these in turn.
 #pragma once
 
 #include "qfmt/scheme/scheme.hpp"
@@ -24,7 +25,8 @@ inline constexpr int group_values = S::is_row_wise || S::block_size > 64 ? 64 : 
 
 /// The numbers of one launch.
 struct Shape {
-  int warps = 0;        ///< of a block
+  int row_warps = 0;   ///< warps of a block that take different rows
+  int splits = 1;      ///< warps that take the same rows, at different stages
   int cluster = 1;      ///< blocks that share a tile
   int stages = 0;       ///< of a row
   int groups = 0;       ///< of a row: runs of group_values

@@ -31,13 +31,16 @@ class WeightRing {
  public:
   static constexpr int stage_bytes = RowsPerWarp * stage_row_bytes;
 
-  /// ring: this warp's Depth * stage_bytes bytes. Stages [begin, end) of every tile are read.
-  __device__ WeightRing(uint8_t* ring, int first_row, int64_t row_bytes_of_k, int begin, int end)
+  /// ring: this warp's Depth * stage_bytes bytes. Of every tile each `step`-th stage of [begin,
+  /// end) is read.
+  __device__ WeightRing(uint8_t* ring, int first_row, int64_t row_bytes_of_k, int begin, int end,
+                        int step)
       : ring_(ring),
         row_(first_row + lane() / 8),
         k_bytes_(row_bytes_of_k),
         begin_(begin),
         end_(end),
+        step_(step),
         stage_(begin) {}
 
   /// Turns to a tile; the next stage to be asked for is its first.
@@ -67,7 +70,7 @@ class WeightRing {
         ptx::copy_async(slot + row * stage_row_bytes + piece * 16, codes_ + at + offset_[i]);
       }
     }
-    ++stage_;
+    stage_ += step_;
     next_ = next_ + 1 == Depth ? 0 : next_ + 1;
   }
 
@@ -87,7 +90,7 @@ class WeightRing {
   uint32_t offset_[loads];  // within a tile
   int row_;
   int64_t k_bytes_;
-  int begin_, end_;
+  int begin_, end_, step_;
   int stage_;
   int next_ = 0;
   int oldest_ = 0;
