@@ -144,7 +144,8 @@ void capture(Timed& t, int sets, Clock& clock) {
   };
   once();
   double const each = clock.microseconds(once) / sets;
-  int const rounds = std::max(1, static_cast<int>(graph_microseconds / (each * sets)));
+  int const rounds =
+      std::clamp(static_cast<int>(graph_microseconds / std::max(1., each * sets)), 1, 200);
   t.launches = rounds * sets;
   cudaGraph_t graph = nullptr;
   require(cudaStreamBeginCapture(clock.stream, cudaStreamCaptureModeThreadLocal), "capture");
@@ -373,6 +374,9 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
         c.push_back(variant<Tuning<1, 1, 3>>(*this, "1/1/3", plain, x, y, m, usual));
         c.push_back(variant<Tuning<1, 1, 3>>(*this, "1/1/3", nested, x, y, m, usual));
         c.push_back(variant<Tuning<1, 1, 4>>(*this, "1/1/4", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 1, 3, 256>>(*this, "1/1/3/256", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 1, 2, 256>>(*this, "1/1/2/256", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 2, 2, 256>>(*this, "1/2/2/256", nested, x, y, m, usual));
         c.push_back(variant<Tuning<1, 2, 4>>(*this, "1/2/4", nested, x, y, m, usual));
         c.push_back(variant<Tuning<1, 2, 2>>(*this, "1/2/2", nested, x, y, m, usual));
         c.push_back(variant<Tuning<1, 2, 3>>(*this, "1/2/3 late", nested, x, y, m, late));
@@ -381,6 +385,7 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
         c.push_back(
             variant<Tuning<1, 1, 3>>(*this, "1/1/3 cluster 1", nested, x, y, m, divided(0, 0, 1)));
       } else if (m <= 16) {
+        c.push_back(variant<Tuning<2, 1, 2, 256>>(*this, "2/1/2/256", nested, x, y, m, usual));
         c.push_back(variant<Tuning<2, 1, 3>>(*this, "2/1/3", nested, x, y, m, usual));
         c.push_back(variant<Tuning<2, 2, 2>>(*this, "2/2/2", nested, x, y, m, usual));
         c.push_back(

@@ -111,13 +111,13 @@ Status matmul_dequantized(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const
   return matmul_dequantized(handle, parts, x, m, y, bias, workspace, stream);
 }
 
-/// device::matmul for every m: up to 64 rows of x, and whatever asks for batch invariance, by the
+/// device::matmul for every m: up to 32 rows of x, and whatever asks for batch invariance, by the
 /// kernels of ops/matmul.cuh, the rest by matmul_dequantized.
 template <class W, Element T>
 Status matmul(cublasLtHandle_t handle, W const& w, T const* x, int64_t m, T* y,
               std::type_identity_t<T> const* bias, Workspace workspace, cudaStream_t stream,
               MatmulOptions options = {}) {
-  if (m <= 64 || options.batch_invariant)
+  if (m <= 32 || options.batch_invariant)
     return device::matmul(w, x, m, y, bias, workspace, stream, options);
   return matmul_dequantized(handle, w, x, m, y, bias, workspace, stream);
 }

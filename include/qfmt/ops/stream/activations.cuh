@@ -10,7 +10,8 @@
 
 namespace qfmt::inline v0::stream {
 
-template <SchemeSpec S, Element T>
+/// Stage: values of k in a stage.
+template <Element T, int Stage>
 class Activations {
  public:
   /// x: (rows, k), the block's rows. Stages [begin, end) are used, shape.splits at a time.
@@ -21,7 +22,7 @@ class Activations {
         k_(k),
         rows_(rows),
         run_(shape.x_stages),
-        pitch_(x_pitch(shape.x_stages, stage_values<S>)),
+        pitch_(x_pitch(shape.x_stages, Stage)),
         begin_(begin),
         end_(end),
         splits_(shape.splits),
@@ -33,7 +34,7 @@ class Activations {
     constexpr int batch = 8;
     int const copies = copies_of_run(begin_);
     int const step = static_cast<int>(blockDim.x);
-    T const* const from = x_ + int64_t{begin_} * stage_values<S>;
+    T const* const from = x_ + int64_t{begin_} * Stage;
     for (int i = static_cast<int>(threadIdx.x); i < rows_ * copies; i += batch * step) {
       uint4 value[batch];
 #pragma unroll
@@ -66,11 +67,12 @@ class Activations {
   __device__ void ask_after(int stage) {
     int const next = stage + run_ < end_ ? stage + run_ : begin_;
     int const copies = copies_of_run(next);
-    T const* const from = x_ + int64_t{next} * stage_values<S>;
+    T const* const from = x_ + int64_t{next} * Stage;
     uint8_t* const to = shared_ + (buffer_ ^ 1) * rows_ * pitch_;
-    for (int row = 0; row < rows_; ++row)
-      for (int i = static_cast<int>(threadIdx.x); i < copies; i += static_cast<int>(blockDim.x))
-        ptx::copy_async(to + row * pitch_ + i * 16, from + row * k_ + i * per_copy);
+    int const step = static_cast<int>(blockDim.x);
+    for (int i = static_cast<int>(threadIdx.x); i < rows_ * copies; i += step)
+      ptx::copy_async(to + i / copies * pitch_ + i % copies * 16,
+                      from + i / copies * k_ + i % copies * per_copy);
   }
   /// Turns to the buffer that the last ask_after filled.
   __device__ void turn() { buffer_ ^= 1; }
@@ -78,7 +80,7 @@ class Activations {
   /// Values of row `row` from value `value` of the present stage of split `split` on.
   __device__ uint8_t const* at(int row, int split, int value) const {
     return shared_ + (buffer_ * rows_ + row) * pitch_ +
-           ((position_ + split) * stage_values<S> + value) * static_cast<int>(sizeof(T));
+           ((position_ + split) * Stage + value) * static_cast<int>(sizeof(T));
   }
   __device__ int pitch() const { return pitch_; }
 
@@ -88,9 +90,8 @@ class Activations {
   /// 16-byte pieces in a row of the run that begins at `stage`.
   __device__ int copies_of_run(int stage) const {
     int const stages = stage + run_ < end_ ? run_ : end_ - stage;
-    int64_t const left = k_ - int64_t{stage} * stage_values<S>;
-    int const values =
-        left < stages * stage_values<S> ? static_cast<int>(left) : stages * stage_values<S>;
+    int64_t const left = k_ - int64_t{stage} * Stage;
+    int const values = left < stages * Stage ? static_cast<int>(left) : stages * Stage;
     return values / per_copy;
   }
 

@@ -72,7 +72,7 @@ struct WeightFragment {
   uint32_t row[2][pairs];                            // rows g and g + 8
 
   /// stage: the warp's stage in shared memory; rows 16 * tile and on.
-  template <class Decoder>
+  template <int RowBytes, class Decoder>
   __device__ void load(uint8_t const* stage, int tile, int group, Decoder const& decoder) {
     constexpr int bytes = lane_bytes<S>;
     int const lane = static_cast<int>(threadIdx.x % 32);
@@ -81,7 +81,7 @@ struct WeightFragment {
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
       uint32_t words[(bytes + 3) / 4];
-      load_lane(stage + (16 * tile + 8 * h + g) * stage_row_bytes + at, words);
+      load_lane(stage + (16 * tile + 8 * h + g) * RowBytes + at, words);
       decode<0>(words, row[h], decoder);
     }
   }
@@ -136,21 +136,13 @@ struct ActivationFragment {
   }
 };
 
-/// d = w * x over one group, sums in f32.
+/// d += w * x over pairs i and i + 1 of the lanes, sums in f32.
 template <SchemeSpec S, Element T>
-__device__ void multiply(WeightFragment<S> const& w, ActivationFragment<S> const& x,
+__device__ void multiply(WeightFragment<S> const& w, ActivationFragment<S> const& x, int i,
                          float (&d)[4]) {
-#pragma unroll
-  for (int i = 0; i < WeightFragment<S>::pairs; i += 2) {
-    uint32_t const a[4] = {w.row[0][i], w.row[1][i], w.row[0][i + 1], w.row[1][i + 1]};
-    uint32_t const b[2] = {x.pair[i], x.pair[i + 1]};
-    float const zero[4] = {};
-    if (i == 0) {
-      ptx::mma_m16n8k16<T>(d, a, b, zero);
-    } else {
-      ptx::mma_m16n8k16<T>(d, a, b, d);
-    }
-  }
+  uint32_t const a[4] = {w.row[0][i], w.row[1][i], w.row[0][i + 1], w.row[1][i + 1]};
+  uint32_t const b[2] = {x.pair[i], x.pair[i + 1]};
+  ptx::mma_m16n8k16<T>(d, a, b, d);
 }
 
 }  // namespace qfmt::inline v0::stream

@@ -15,15 +15,15 @@ namespace qfmt::inline v0 {
 namespace stream QFMT_HIDDEN {
 
 /// What is fixed when the kernel is compiled.
-template <int Columns, int RowTiles, int Depth>
+template <int Columns, int RowTiles, int Depth, int RowBytes = 128>
 struct Tuning {
   static constexpr int columns = Columns;     ///< rows of x in a pass, in eights
   static constexpr int row_tiles = RowTiles;  ///< rows of weights of a warp, in sixteens
-  static constexpr int depth = Depth;         ///< stages in a warp's ring
+  static constexpr int depth = Depth;         ///< stages in the ring of a warp
+  static constexpr int row_bytes = RowBytes;  ///< of a row of weights in a stage
   static constexpr int rows_per_warp = 16 * RowTiles;
-  static constexpr int max_warps =
-      16 / RowTiles;  ///< 256 rows a block, each counted for its splits
-  static constexpr int ring_bytes_per_warp = Depth * rows_per_warp * stage_row_bytes;
+  static constexpr int max_warps = 16 / RowTiles;  ///< 128 registers a thread, or more
+  static constexpr int ring_bytes_per_warp = Depth * rows_per_warp * RowBytes;
 };
 
 /// The accumulators of a warp: lane 4g + t holds of row tile r and column tile c, in order, rows g
@@ -68,22 +68,35 @@ __device__ void add_group(uint8_t const* stage, uint8_t const* x, int pitch, int
 #pragma unroll
   for (int c = 0; c < Tuning::columns; ++c)
     activations[c].load(x + c * 8 * pitch + group * group_bytes, c * 8 + g < x_rows);
+  // Products of several tiles at a time: the tensor cores take long over one, and each needs the
+  // one before it in its sum.
+  constexpr int together = Tuning::columns >= 4 ? 1 : Tuning::row_tiles < 2 ? 1 : 2;
 #pragma unroll
-  for (int r = 0; r < Tuning::row_tiles; ++r) {
-    WeightFragment<S> weights;
-    weights.load(stage, r, group, decoder);
-    float const upper = scales(2 * r, group);
-    float const lower = scales(2 * r + 1, group);
+  for (int first = 0; first < Tuning::row_tiles; first += together) {
+    WeightFragment<S> weights[together];
+    float products[together][Tuning::columns][4] = {};
 #pragma unroll
-    for (int c = 0; c < Tuning::columns; ++c) {
-      if (c > 0 && c * 8 >= x_rows) break;
-      float products[4];
-      multiply<S, T>(weights, activations[c], products);
-      float(&sum)[4] = sums.at[r][c];
-      sum[0] += upper * products[0];
-      sum[1] += upper * products[1];
-      sum[2] += lower * products[2];
-      sum[3] += lower * products[3];
+    for (int r = 0; r < together; ++r)
+      weights[r].template load<Tuning::row_bytes>(stage, first + r, group, decoder);
+#pragma unroll
+    for (int i = 0; i < WeightFragment<S>::pairs; i += 2)
+#pragma unroll
+      for (int r = 0; r < together; ++r)
+#pragma unroll
+        for (int c = 0; c < Tuning::columns; ++c)
+          multiply<S, T>(weights[r], activations[c], i, products[r][c]);
+#pragma unroll
+    for (int r = 0; r < together; ++r) {
+      float const upper = scales(2 * (first + r), group);
+      float const lower = scales(2 * (first + r) + 1, group);
+#pragma unroll
+      for (int c = 0; c < Tuning::columns; ++c) {
+        float(&sum)[4] = sums.at[first + r][c];
+        sum[0] += upper * products[r][c][0];
+        sum[1] += upper * products[r][c][1];
+        sum[2] += lower * products[r][c][2];
+        sum[3] += lower * products[r][c][3];
+      }
     }
   }
 }
@@ -93,13 +106,15 @@ __device__ void add_group(uint8_t const* stage, uint8_t const* x, int pitch, int
 template <SchemeSpec S, Element T, class Tuning, class Decoder, class Scales>
 __device__ void add_stage(uint8_t const* stage, uint8_t const* x, int pitch, int groups, int x_rows,
                           Decoder const& decoder, Scales const& scales, Sums<Tuning>& sums) {
-  constexpr int all = stage_values<S> / group_values<S>;
-  if (groups >= all) {
-#pragma unroll
+  constexpr int all = stage_values<S, Tuning::row_bytes> / group_values<S>;
+  // Of wide kernels one group at a time fills the registers.
+  constexpr int unroll = all > 4 ? all : Tuning::columns > 2 ? 1 : Tuning::row_tiles == 1 ? 2 : all;
+  if (unroll > 1 && groups >= all) {
+#pragma unroll unroll
     for (int group = 0; group < all; ++group)
       add_group<S, T>(stage, x, pitch, group, x_rows, decoder, scales, sums);
   } else {
-#pragma unroll
+#pragma unroll unroll
     for (int group = 0; group < all; ++group)
       if (group < groups) add_group<S, T>(stage, x, pitch, group, x_rows, decoder, scales, sums);
   }
@@ -112,6 +127,7 @@ __launch_bounds__(Tuning::max_warps * 32, 1) __global__
     void matmul_kernel(__grid_constant__ Operands<S, T, Max> const operands,
                        __grid_constant__ Shape const shape) {
   using Decoder = PairDecoder<S, T>;
+  constexpr int Stage = stage_values<S, Tuning::row_bytes>;
   uint8_t* const shared = ptx::dynamic_shared();
   float* const levels = reinterpret_cast<float*>(shared + shape.levels_at);
   // The spare half of the table, where there is one.
@@ -132,7 +148,7 @@ __launch_bounds__(Tuning::max_warps * 32, 1) __global__
   int const x_rows = rows_left < shape.x_rows ? static_cast<int>(rows_left) : shape.x_rows;
 
   // Weights first: they depend on no kernel before this one.
-  WeightRing<S, Tuning::rows_per_warp, Tuning::depth> ring(
+  WeightRing<S, Tuning::rows_per_warp, Tuning::row_bytes, Tuning::depth> ring(
       shared + Decoder::table_bytes + warp * Tuning::ring_bytes_per_warp, warp_row,
       operands.k * S::bits / 8, begin + split, end, shape.splits);
   int64_t asked_tile = first_tile;
@@ -148,7 +164,8 @@ __launch_bounds__(Tuning::max_warps * 32, 1) __global__
 #pragma unroll
   for (int i = 0; i < Tuning::depth - 1; ++i) ask_for_weights();
 
-  StageScales<S, Tuning::rows_per_warp> scales(levels, warp_row, shape.groups, shape.splits);
+  StageScales<S, Tuning::rows_per_warp, Tuning::row_bytes> scales(levels, warp_row, shape.groups,
+                                                                  shape.splits);
   scales.begin(Tile<S>::of(operands, first_tile, rows));
   scales.ask(begin + split);
   Decoder decoder(shared);
@@ -157,8 +174,8 @@ __launch_bounds__(Tuning::max_warps * 32, 1) __global__
 
   ptx::wait_for_dependencies();
   ptx::launch_dependents();
-  Activations<S, T> activations(shared + shape.x_at, operands.x + first_m * operands.k, operands.k,
-                                x_rows, shape, begin, end);
+  Activations<T, Stage> activations(shared + shape.x_at, operands.x + first_m * operands.k,
+                                    operands.k, x_rows, shape, begin, end);
   activations.bring_first();
   __syncthreads();
 
@@ -195,7 +212,7 @@ __launch_bounds__(Tuning::max_warps * 32, 1) __global__
           }
         }
         is_second = !is_second;
-        constexpr int groups = stage_values<S> / group_values<S>;
+        constexpr int groups = Stage / group_values<S>;
         add_stage<S, T>(
             ring.take(), activations.at(lane / 4, split, lane % 4 * group_values<S> / 4),
             activations.pitch(), shape.groups - stage * groups, x_rows, decoder, scales, sums);

@@ -50,7 +50,7 @@ inline constexpr Pieces pieces_of{
     .rows_per_warp = Tuning::rows_per_warp,
     .max_warps = Tuning::max_warps,
     .ring_bytes_per_warp = Tuning::ring_bytes_per_warp,
-    .stage_values = stage_values<S>,
+    .stage_values = stage_values<S, Tuning::row_bytes>,
     .least_x_stages = Tuning::depth - 1,  // so that the ring's queue of copies outlasts them
     .table_bytes = PairDecoder<S, T>::table_bytes,
     .spare_at = PairDecoder<S, T>::spare_at,
@@ -63,7 +63,7 @@ constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits
   Shape shape;
   int64_t rows[Max]{};
   for (int p = 0; p < w.count; ++p) rows[p] = w.part[p].rows;
-  shape.stages = static_cast<int>(ceil_div(w.cols(), stage_values<S>));
+  shape.stages = static_cast<int>(ceil_div(w.cols(), stage_values<S, Tuning::row_bytes>));
   shape.groups = static_cast<int>(ceil_div(w.cols(), group_values<S>));
   shape.x_rows = static_cast<int>(m < 8 * Tuning::columns ? m : 8 * Tuning::columns);
   MatmulTuning tuning = options.tuning;

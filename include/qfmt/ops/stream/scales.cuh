@@ -13,11 +13,11 @@ namespace qfmt::inline v0::stream {
 
 constexpr int log2_of(int power) { return power == 1 ? 0 : 1 + log2_of(power / 2); }
 
-template <SchemeSpec S, int RowsPerWarp>
+template <SchemeSpec S, int RowsPerWarp, int RowBytes>
 class StageScales {
-  static constexpr int groups = stage_values<S> / group_values<S>;  // of a stage
-  static constexpr int rows = RowsPerWarp / 8;                      // of a lane
-  static constexpr int per_row = groups < 4 ? 1 : groups / 4;       // scales of a lane in a row
+  static constexpr int groups = stage_values<S, RowBytes> / group_values<S>;  // of a stage
+  static constexpr int rows = RowsPerWarp / 8;                                // of a lane
+  static constexpr int per_row = groups < 4 ? 1 : groups / 4;  // scales of a lane in a row
   static constexpr int block_shift = log2_of(S::block_size / group_values<S>);
 
  public:
@@ -93,7 +93,7 @@ class StageScales {
 
   /// The scale of row 8 * i + lane / 4 in group `group` of the stage taken. Called by whole warps.
   __device__ float operator()(int i, int group) const {
-    return __shfl_sync(~0u, scale_[i][group / 4], (lane() & ~3) + group % 4);
+    return __shfl_sync(~0u, scale_[i][per_row == 1 ? 0 : group / 4], (lane() & ~3) + group % 4);
   }
 
  private:
@@ -117,9 +117,9 @@ class StageScales {
 };
 
 /// Rows that share one scale each take it at the end.
-template <SchemeSpec S, int RowsPerWarp>
+template <SchemeSpec S, int RowsPerWarp, int RowBytes>
   requires(S::is_row_wise)
-class StageScales<S, RowsPerWarp> {
+class StageScales<S, RowsPerWarp, RowBytes> {
  public:
   __device__ StageScales(float const*, int, int, int) {}
   __device__ void begin(Tile<S> const&) {}

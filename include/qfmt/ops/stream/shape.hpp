@@ -4,20 +4,18 @@
 // How the streaming matmul divides its work, and where its pieces lie in shared memory. Plain
 // numbers, computed on the host for each launch.
 //
-// A tile is `row_warps * rows_per_warp` rows of the weights; a stage is 128 bytes of each of a
-// tile's rows. The blocks of a cluster share a tile, each with a run of its stages; within a block
-// `splits` groups of warps take these in turn.
+// A tile is `row_warps * rows_per_warp` rows of the weights; a stage is 128 or 256 bytes of each of
+// a tile's rows. The blocks of a cluster share a tile, each with a run of its stages; within a
+// block `splits` groups of warps take these in turn.
 #pragma once
 
 #include "qfmt/scheme/scheme.hpp"
 
 namespace qfmt::inline v0::stream {
 
-inline constexpr int stage_row_bytes = 128;  ///< of one row of the weights in one stage
-
-/// Values of k in a stage.
-template <SchemeSpec S>
-inline constexpr int stage_values = stage_row_bytes * 8 / S::bits;
+/// Values of k in a stage of RowBytes bytes a row.
+template <SchemeSpec S, int RowBytes>
+inline constexpr int stage_values = RowBytes * 8 / S::bits;
 
 /// Values of k that share one scale within a stage, and one run of tensor-core products.
 template <SchemeSpec S>
@@ -25,8 +23,8 @@ inline constexpr int group_values = S::is_row_wise || S::block_size > 64 ? 64 : 
 
 /// The numbers of one launch.
 struct Shape {
-  int row_warps = 0;   ///< warps of a block that take different rows
-  int splits = 1;      ///< warps that take the same rows, at different stages
+  int row_warps = 0;    ///< warps of a block that take different rows
+  int splits = 1;       ///< warps that take the same rows, at different stages
   int cluster = 1;      ///< blocks that share a tile
   int stages = 0;       ///< of a row
   int groups = 0;       ///< of a row: runs of group_values

@@ -24,19 +24,21 @@ __device__ constexpr int piece_swizzle(int row) {
 }
 
 /// Depth: stages in the ring.
-template <SchemeSpec S, int RowsPerWarp, int Depth>
+template <SchemeSpec S, int RowsPerWarp, int RowBytes, int Depth>
 class WeightRing {
-  static constexpr int loads = RowsPerWarp / 4;  // 16 bytes a lane, four rows a load
+  static constexpr int pieces = RowBytes / 16;  // of a row, a lane each
+  static constexpr int rows_a_load = 32 / pieces;
+  static constexpr int loads = RowsPerWarp / rows_a_load;
 
  public:
-  static constexpr int stage_bytes = RowsPerWarp * stage_row_bytes;
+  static constexpr int stage_bytes = RowsPerWarp * RowBytes;
 
   /// ring: this warp's Depth * stage_bytes bytes. Of every tile each `step`-th stage of [begin,
   /// end) is read.
   __device__ WeightRing(uint8_t* ring, int first_row, int64_t row_bytes_of_k, int begin, int end,
                         int step)
       : ring_(ring),
-        row_(first_row + lane() / 8),
+        row_(first_row + lane() / pieces),
         k_bytes_(row_bytes_of_k),
         begin_(begin),
         end_(end),
@@ -45,11 +47,11 @@ class WeightRing {
 
   /// Turns to a tile; the next stage to be asked for is its first.
   __device__ void begin(Tile<S> const& tile) {
-    codes_ = tile.part->codes + tile.row * tile.part->row_bytes + lane() % 8 * 16;
+    codes_ = tile.part->codes + tile.row * tile.part->row_bytes + lane() % pieces * 16;
     stage_ = begin_;
 #pragma unroll
     for (int i = 0; i < loads; ++i) {
-      int const row = row_ + 4 * i;  // rows that do not exist repeat the last one
+      int const row = row_ + rows_a_load * i;  // rows that do not exist repeat the last one
       offset_[i] =
           static_cast<uint32_t>((row < tile.rows ? row : tile.rows - 1) * tile.part->row_bytes);
     }
@@ -60,14 +62,14 @@ class WeightRing {
 
   /// Asks for the next stage of the tile.
   __device__ void ask() {
-    int64_t const at = int64_t{stage_} * stage_row_bytes;
-    if (at + lane() % 8 * 16 < k_bytes_) {
+    int64_t const at = int64_t{stage_} * RowBytes;
+    if (at + lane() % pieces * 16 < k_bytes_) {
       uint8_t* const slot = ring_ + next_ * stage_bytes;
 #pragma unroll
       for (int i = 0; i < loads; ++i) {
-        int const row = lane() / 8 + 4 * i;
-        int const piece = (lane() % 8) ^ piece_swizzle<S>(row);
-        ptx::copy_async(slot + row * stage_row_bytes + piece * 16, codes_ + at + offset_[i]);
+        int const row = lane() / pieces + rows_a_load * i;
+        int const piece = (lane() % pieces) ^ piece_swizzle<S>(row);
+        ptx::copy_async(slot + row * RowBytes + piece * 16, codes_ + at + offset_[i]);
       }
     }
     stage_ += step_;
