@@ -62,7 +62,12 @@ need libcli11-dev has_header CLI/CLI.hpp
 need libfmt-dev has_header fmt/core.h
 need librapidcheck-dev has_header rapidcheck.h
 need libbenchmark-dev has_header benchmark/benchmark.h
+has_nvcc() { [ -n "${CUDACXX:-}" ] || command -v nvcc || [ -x /usr/local/cuda/bin/nvcc ]; }
+if has_nvcc >/dev/null; then need python3-pip python3 -m pip --version; fi  # fetches nvdisasm
 need libboost-context-dev has_header boost/context/fiber.hpp
+if command -v clang++-14 >/dev/null; then
+  need libclang-rt-14-dev has_file /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing ${missing[*]}"
   apt install -y -qq --no-install-recommends "${missing[@]}" || fail 3 "could not install ${missing[*]}"
@@ -131,12 +136,43 @@ fetch_catch2_source() {  # the amalgamated pair of trixie's source package
 }
 
 configure_options=()
+new_clang() { local v; for v in 20 19 18 17 16; do command -v "clang++-$v" && return; done; return 1; }
+if [ "$preset" = long ] && has_nvcc >/dev/null; then
+  configure_options+=(-DQFMT_ENABLE_CUDA=ON)
+  if ! new_clang >/dev/null; then
+    say "installing a clang that nvcc is tried with"
+    for version in 19 18 17 16; do
+      apt install -y -qq --no-install-recommends "clang-$version" && break
+    done
+  fi
+fi
 if ! has_config Catch2 && ! has_file "$catch2_source/extras/catch_amalgamated.cpp"; then
   say "installing Catch2 3"
   install_catch2 || { say "no Catch2 package; taking its source"; fetch_catch2_source; } ||
     fail 3 "could not install Catch2 3.4 or newer (package libcatch2-dev)"
 fi
 has_config Catch2 || configure_options+=("-DQFMT_CATCH2_SOURCE_DIR=$PWD/$catch2_source")
+
+# --- The real clients -------------------------------------------------------------------------------
+
+# transformers, bitsandbytes and torch, pinned, in an environment of their own; once for each list.
+client=build/real-client
+install_clients() {
+  local list=tests/real_client/requirements.txt
+  if cmp -s "$list" "$client/installed.txt"; then return 0; fi
+  python3 -m venv --help >/dev/null 2>&1 && python3 -c 'import ensurepip' 2>/dev/null ||
+    apt install -y -qq --no-install-recommends python3-venv || return 1
+  say "installing the real clients into $client"
+  rm -rf "$client" && python3 -m venv "$client" || return 1
+  "$client/bin/python" -m pip install -q --disable-pip-version-check --no-input --timeout 60 \
+    --only-binary :all: -r "$list" || return 1
+  cp "$list" "$client/installed.txt"
+}
+if [ -z "$preset" ]; then
+  install_clients || { rm -rf "$client"
+    [ -z "${QFMT_REQUIRE_REAL_CLIENT:-}" ] || fail 3 "could not install transformers and bitsandbytes"
+    say "the real clients could not be installed; their test will skip"; }
+fi
 
 # --- Build and run ----------------------------------------------------------------------------------
 
@@ -163,5 +199,10 @@ cmake --preset "$preset" "${configure_options[@]}" || exit 1
 cmake --build --preset "$preset" -j "$jobs" || exit 1
 built=$SECONDS
 ctest --preset "$preset" -j "$jobs" 2>&1 | tee "build/$preset/ctest.txt" || exit 1
+if [ -f "$client/versions.txt" ] && grep -Eq 'real_client .*Passed' "build/$preset/ctest.txt"; then
+  say "real clients: $(tr '\n' ' ' < "$client/versions.txt")"
+elif [ -n "${QFMT_REQUIRE_REAL_CLIENT:-}" ] && [ "$preset" != sanitize ]; then
+  fail 1 "the test with the real clients did not run"
+fi
 summary="$preset: $(grep -E 'tests passed|tests failed' "build/$preset/ctest.txt" | tail -n 1)
 == built in $((built - start)) s, tested in $((SECONDS - built)) s"

@@ -1,5 +1,8 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <charconv>
+
 #include "codec_of.hpp"
 
 namespace app {
@@ -13,6 +16,31 @@ Codec const* find_codec(qfmt::SchemeDesc const& desc) {
 std::string scheme_text(qfmt::SchemeDesc const& desc) {
   std::string const granularity = desc.row_wise ? "row" : std::to_string(desc.block_size);
   return std::string(desc.format) + "/" + granularity + (desc.double_quant ? "/double" : "");
+}
+
+std::optional<qfmt::SchemeDesc> scheme_named(std::string_view text) {
+  qfmt::SchemeDesc desc;
+  auto const format = text.substr(0, text.find('/'));
+  for (auto const* const known : {qfmt::NF4::name, qfmt::FP4::name, qfmt::Int8::name})
+    if (format == known) desc.format = known;
+  if (desc.format.empty()) return std::nullopt;
+  desc.row_wise = desc.format == qfmt::Int8::name;
+  for (text.remove_prefix(format.size()); !text.empty();) {
+    auto const part = text.substr(1, text.find('/', 1) - 1);
+    text.remove_prefix(part.size() + 1);
+    auto const parsed = std::from_chars(part.begin(), part.end(), desc.block_size);
+    bool const is_number = !desc.row_wise && parsed.ec == std::errc() && parsed.ptr == part.end();
+    if (part == "double") desc.double_quant = true;
+    if (part != "double" && !(part == "row" && desc.row_wise) && !is_number) return std::nullopt;
+  }
+  return find_codec(desc) != nullptr ? std::optional(desc) : std::nullopt;
+}
+
+std::int64_t chunk_at(std::int64_t first, std::int64_t count, std::int64_t row_length) {
+  constexpr std::int64_t run = 1 << 22;  // a multiple of 256 blocks of any size
+  std::int64_t const wanted =
+      row_length > 0 ? std::max<std::int64_t>(1, run / row_length) * row_length : run;
+  return std::min(wanted, count - first);
 }
 
 }  // namespace app

@@ -9,6 +9,7 @@
 #include <qfmt/host/quantize.hpp>
 #include <qfmt/host/quantize_range.hpp>
 #include <qfmt/host/quantized_tensor.hpp>
+#include <qfmt/host/shards.hpp>
 
 #include "codec.hpp"
 
@@ -36,14 +37,9 @@ using EveryBlockSize = qfmt::SchemeList<
 
 template <qfmt::SchemeSpec S>
 struct CodecOf {
-  static qfmt::QuantizedTensor<S> tensor_of(std::vector<std::int64_t> const& shape) {
-    if constexpr (S::is_row_wise) {
-      return shape.size() == 2 ? qfmt::QuantizedTensor<S>(shape[0], shape[1])
-                               : qfmt::QuantizedTensor<S>(-1);
-    } else {
-      return qfmt::QuantizedTensor<S>(count_of(shape));
-    }
-  }
+  using Error = qfmt::io::Error;
+  using Threads = qfmt::host::Threads;
+  using Weight = qfmt::io::QuantizedWeight;
 
   static std::int64_t bits(std::vector<std::int64_t> const& shape) {
     if constexpr (S::is_row_wise) {
@@ -53,79 +49,260 @@ struct CodecOf {
     }
   }
 
-  static qfmt::io::Error error_of(qfmt::Status status, qfmt::io::TensorInfo const& weight) {
+  static Footprint footprint(std::int64_t rows, std::int64_t cols, Cut cut) {
+    qfmt::QuantizedMatrix<S> whole{{.size = rows * cols}, rows, cols};
+    if constexpr (S::is_row_wise) whole.values.scales.row_length = cols;
+    auto const part = qfmt::slice(whole, cut.rows, cut.cols);
+    auto const layout = qfmt::packed_layout(part);
+    auto const of = [&]<class P>(std::type_identity<P>) {
+      auto const placed = P::is_row_wise ? qfmt::placement<P>(part.rows, part.cols)
+                                         : qfmt::placement<P>(1, layout.size);
+      std::int64_t const codes = qfmt::codes_bytes<P>(placed.size);
+      return Footprint{codes, placed.payload - codes};
+    };
+    return layout.nested ? of(std::type_identity<S>()) : of(std::type_identity<qfmt::PlainOf<S>>());
+  }
+
+  static qfmt::io::Result<Scales> scan(Tensor const& tensor, std::int64_t keep, Threads threads) {
+    if constexpr (!S::is_nested) {
+      return Scales{};
+    } else {
+      Scales scales;
+      std::int64_t const blocks = qfmt::block_count<S>(count_of(tensor.info.shape));
+      bool const kept = blocks * 4 <= keep;
+      qfmt::ScaleSumTree sum;
+      Error const error = for_chunks(tensor, true, [&](auto values, std::int64_t first, auto out) {
+        std::vector<float> absmax;
+        auto const status = absmax_of(values, absmax, out, threads);
+        if (!status) return at(status, first);
+        for (float const scale : absmax) sum.append(qfmt::ScaleSum::of(scale));
+        if (kept) scales.absmax.insert(scales.absmax.end(), absmax.begin(), absmax.end());
+        return status;
+      });
+      if (error) return error;
+      if (blocks > 0) scales.offset = sum.total().mean();
+      return scales;
+    }
+  }
+
+  static Error write(qfmt::io::SafetensorsWriter& writer, Weight const& weight,
+                     Tensor const& tensor, Scales const& scales, Threads threads) {
+    Error written;
+    std::int64_t codes = 0;
+    Error const error = for_chunks(tensor, false, [&](auto values, std::int64_t first, auto out) {
+      auto const status = encode(values, first, out, scales, threads);
+      if (status) written = write_chunk(writer, weight, out);
+      codes += qfmt::codes_bytes<S>(out.size);
+      return written ? written.status : at(status, first);
+    });
+    if (written) return written;
+    if (error) return error;
+    return finish(writer, weight, codes);
+  }
+
+  static Error decode(qfmt::io::Checkpoint const& source, Weight const& weight, std::int64_t first,
+                      std::span<float> out, Threads threads) {
+    auto const view = qfmt::io::view_quantized<S>(source, weight);
+    if (!view) return view.error();
+    qfmt::Status status;
+    if (weight.slice) {
+      auto const matrix = qfmt::io::view_matrix<S>(source, weight);
+      if (!matrix) return matrix.error();
+      status = qfmt::host::dequantize(*matrix, out);
+    } else {
+      auto const part = part_of_view(*view, first, static_cast<std::int64_t>(out.size()));
+      status = qfmt::host::dequantize_parallel(threads, part, out);
+    }
+    return {status, weight.name, {}};
+  }
+
+  static qfmt::io::Result<Weight> packed(qfmt::io::Checkpoint const& source, Weight const& weight,
+                                         Cut cut) {
+    auto const matrix = qfmt::io::view_matrix<S>(source, weight);
+    if (!matrix) return matrix.error();
+    auto const part = qfmt::slice(*matrix, cut.rows, cut.cols);
+    auto const layout = qfmt::packed_layout(part);
+    Weight to = weight;
+    to.desc.double_quant = layout.nested;
+    to.shape = {part.rows, part.cols};
+    to.slice.reset();
+    if (layout.size == 0) to.offset = 0.f;  // as an empty view has it
+    if (!layout.bitsandbytes) {
+      to.shape = {layout.size};
+      to.slice = {part.rows, part.cols, layout.row_stride, layout.origin};
+    }
+    return to;
+  }
+
+  static Error write_packed(qfmt::io::SafetensorsWriter& writer, qfmt::io::Checkpoint const& source,
+                            Weight const& weight, Weight const& to, Cut cut) {
+    auto const matrix = qfmt::io::view_matrix<S>(source, weight);
+    if (!matrix) return matrix.error();
+    auto const part = qfmt::slice(*matrix, cut.rows, cut.cols);
+    return to.desc.double_quant ? pack_as<S>(writer, to, part)
+                                : pack_as<qfmt::PlainOf<S>>(writer, to, part);
+  }
+
+ private:
+  static qfmt::Status at(qfmt::Status status, std::int64_t first) {
+    if (status.index >= 0) status.index += first;
+    return status;
+  }
+
+  /// fn(values, index of the first, memory for them) for every chunk of the tensor.
+  template <class Fn>
+  static Error for_chunks(Tensor const& tensor, bool again, Fn const& fn) {
+    std::int64_t const count = count_of(tensor.info.shape);
+    std::int64_t const length = S::is_row_wise ? tensor.info.shape.at(1) : 0;
+    std::int64_t const size = qfmt::io::traits_of(tensor.info.dtype).bits / 8;
+    qfmt::QuantizedTensor<S> memory;
+    for (std::int64_t first = 0, n; first < count; first += n) {
+      n = chunk_at(first, count, length);
+      if (memory.span().size != n)
+        memory =
+            length > 0 ? qfmt::QuantizedTensor<S>(n / length, length) : qfmt::QuantizedTensor<S>(n);
+      if (!memory.status()) return {memory.status(), tensor.info.name, {}};
+      auto const bytes = tensor.bytes.subspan(static_cast<std::size_t>(first * size),
+                                              static_cast<std::size_t>(n * size));
+      auto const status = with_values(
+          tensor.info.dtype, bytes, [&](auto values) { return fn(values, first, memory.span()); });
+      if (!status) return error_of(status, tensor.info);
+      tensor.read(bytes, again);
+    }
+    return {};
+  }
+
+  static Error error_of(qfmt::Status status, qfmt::io::TensorInfo const& weight) {
     std::string detail;
     if (status.code == qfmt::Errc::non_finite)
       detail = "value " + std::to_string(status.index) + " is NaN or infinite";
     return {status, weight.name, detail};
   }
 
-  static qfmt::io::Result<float> offset(Tensor const& weight, qfmt::host::Threads threads) {
-    if constexpr (S::is_nested) {
-      auto result = tensor_of(weight.info.shape);
-      if (!result.status()) return error_of(result.status(), weight.info);
-      auto const status = with_values(
-          weight, [&](auto values) { return find_offset(values, result.span(), threads); });
-      if (!status) return error_of(status, weight.info);
-      return *result.span().scales.offset;
-    } else {
-      return 0.f;
-    }
-  }
-
-  static qfmt::io::Error write(qfmt::io::SafetensorsWriter& writer, Tensor const& weight,
-                               qfmt::host::Threads threads) {
-    auto result = tensor_of(weight.info.shape);
-    if (!result.status()) return error_of(result.status(), weight.info);
-    std::vector<float> scales(qfmt::quantize_workspace_bytes<S>(result.span().size) / 4);
-    qfmt::Workspace const workspace{scales.data(), static_cast<std::int64_t>(scales.size() * 4)};
-    auto const status = with_values(weight, [&](auto values) {
-      return qfmt::host::quantize_parallel(threads, values, result.span(), qfmt::Nearest{}, {},
-                                           workspace);
-    });
-    if (!status) return error_of(status, weight.info);
-    return qfmt::io::write_quantized<S>(writer, weight.info, result.span());
-  }
-
-  static qfmt::io::Error decode(qfmt::io::SafetensorsFile const& file,
-                                qfmt::io::QuantizedWeight const& weight, std::span<float> out,
-                                qfmt::host::Threads threads) {
-    auto const view = qfmt::io::view_quantized<S>(file, weight);
-    if (!view) return view.error();
-    auto const status = qfmt::host::dequantize_parallel(threads, *view, out);
-    return {status, weight.name + " in " + file.path(), {}};
-  }
-
- private:
-  /// The first two of the three public steps of nested quantization.
-  template <class T>
-  static qfmt::Status find_offset(std::span<T const> values, qfmt::QuantizedSpan<S> out,
-                                  qfmt::host::Threads threads) {
-    constexpr std::int64_t blocks_a_task = (1 << 20) / S::block_size;
-    std::int64_t const blocks = qfmt::block_count<S>(out.size);
-    std::vector<float> absmax(static_cast<std::size_t>(blocks));
-    std::vector<qfmt::Status> found(static_cast<std::size_t>(blocks / blocks_a_task + 1));
+  /// body(range) over the blocks of a chunk, in runs that are whole groups of nested scales.
+  template <class Body>
+  static qfmt::Status over_blocks(std::int64_t blocks, Threads threads, Body const& body) {
+    constexpr std::int64_t run = std::max<std::int64_t>(256, (1 << 18) / S::block_size);
+    std::vector<qfmt::Status> found(static_cast<std::size_t>(qfmt::ceil_div(blocks, run)));
     threads(static_cast<std::int64_t>(found.size()), [&](std::int64_t task) {
-      std::int64_t const first = task * blocks_a_task;
-      qfmt::host::BlockRange const range{first, std::min(blocks, first + blocks_a_task)};
       found[static_cast<std::size_t>(task)] =
-          qfmt::host::absmax_range(values, std::span(absmax), out, range);
+          body(qfmt::host::BlockRange{task * run, std::min(blocks, (task + 1) * run)});
     });
     for (qfmt::Status const& status : found)
       if (!status) return status;  // the lowest index: tasks are in order
-    return qfmt::host::nested_offset(std::span<float const>(absmax), out);
+    return {};
+  }
+
+  /// The first of the three public steps of nested quantization, for one chunk.
+  template <class T>
+  static qfmt::Status absmax_of(std::span<T const> values, std::vector<float>& absmax,
+                                qfmt::QuantizedSpan<S> out, Threads threads) {
+    absmax.resize(static_cast<std::size_t>(qfmt::block_count<S>(out.size)));
+    return over_blocks(qfmt::block_count<S>(out.size), threads, [&](auto range) {
+      return qfmt::host::absmax_range(values, std::span(absmax), out, range);
+    });
+  }
+
+  template <class T>
+  static qfmt::Status encode(std::span<T const> values, std::int64_t first,
+                             qfmt::QuantizedSpan<S> out, Scales const& scales, Threads threads) {
+    if constexpr (!S::is_nested) {
+      return qfmt::host::quantize_parallel(threads, values, out);
+    } else {
+      std::int64_t const blocks = qfmt::block_count<S>(out.size);
+      std::vector<float> again;
+      std::span<float const> absmax;
+      if (scales.absmax.empty()) {
+        if (auto const status = absmax_of(values, again, out, threads); !status) return status;
+        absmax = again;
+      } else {
+        absmax = std::span(scales.absmax)
+                     .subspan(static_cast<std::size_t>(first / S::block_size),
+                              static_cast<std::size_t>(blocks));
+      }
+      *out.scales.offset = scales.offset;
+      return over_blocks(blocks, threads, [&](auto range) {
+        return qfmt::host::encode_range(values, absmax, out, range);
+      });
+    }
+  }
+
+  static Error write_chunk(qfmt::io::SafetensorsWriter& writer, Weight const& weight,
+                           qfmt::QuantizedSpan<S> out) {
+    auto const put = [&](std::string const& name, void const* data, std::int64_t bytes) {
+      return writer.write(name,
+                          {static_cast<std::byte const*>(data), static_cast<std::size_t>(bytes)});
+    };
+    if (Error e = put(weight.name, out.codes, qfmt::codes_bytes<S>(out.size))) return e;
+    if constexpr (S::is_row_wise) {
+      return put(qfmt::io::int8_scales_name(weight.name), out.scales.absmax,
+                 out.size / out.scales.row_length * 4);
+    } else if constexpr (S::is_nested) {
+      auto const& inner = out.scales.absmax;
+      if (Error e = put(weight.name + ".absmax", inner.codes, inner.size)) return e;
+      return put(weight.name + ".nested_absmax", inner.scales.absmax,
+                 qfmt::block_count<qfmt::AbsmaxScheme>(inner.size) * 4);
+    } else {
+      return put(weight.name + ".absmax", out.scales.absmax, qfmt::block_count<S>(out.size) * 4);
+    }
+  }
+
+  /// What follows codes and scales.
+  static Error finish(qfmt::io::SafetensorsWriter& writer, Weight const& weight,
+                      std::int64_t codes) {
+    if constexpr (S::is_row_wise) {
+      constexpr std::byte row_major{0};
+      return writer.write(qfmt::io::int8_format_name(weight.name), {&row_major, 1});
+    } else {
+      constexpr std::array<std::byte, 8> zeros{};
+      auto const padding = static_cast<std::size_t>(qfmt::io::storage_padding(weight, codes));
+      if (Error e = writer.write(weight.name, std::span(zeros).first(padding))) return e;
+      return qfmt::io::write_maps_and_state<typename S::format>(writer, weight);
+    }
+  }
+
+  /// Values [first, first + count): whole rows, or from a group of blocks on.
+  static qfmt::QuantizedSpan<S const> part_of_view(qfmt::QuantizedSpan<S const> view,
+                                                   std::int64_t first, std::int64_t count) {
+    if (first == 0 && count == view.size) return view;
+    view.codes += qfmt::codes_bytes<S>(first);
+    if constexpr (S::is_row_wise) {
+      view.scales.absmax += first / view.scales.row_length;
+    } else if constexpr (S::is_nested) {
+      std::int64_t const block = first / S::block_size;
+      view.scales.absmax.codes += block;
+      view.scales.absmax.scales.absmax += block / qfmt::AbsmaxScheme::block_size;
+      view.scales.absmax.size = qfmt::block_count<S>(count);
+    } else {
+      view.scales.absmax += first / S::block_size;
+    }
+    view.size = count;
+    return view;
+  }
+
+  template <qfmt::SchemeSpec P>
+  static Error pack_as(qfmt::io::SafetensorsWriter& writer, Weight const& to,
+                       qfmt::QuantizedMatrix<S const> const& part) {
+    std::int64_t const size = to.slice ? to.shape[0] : part.rows * part.cols;
+    auto memory = P::is_row_wise ? qfmt::QuantizedTensor<P>(part.rows, part.cols)
+                                 : qfmt::QuantizedTensor<P>(size);
+    if (!memory.status()) return {memory.status(), to.name, {}};
+    auto matrix = memory.matrix();
+    if (auto const status = qfmt::host::pack(part, matrix); !status) return {status, to.name, {}};
+    return qfmt::io::write_quantized<P>(writer, to, matrix.values);
   }
 };
 
 template <qfmt::SchemeSpec S>
 inline constexpr Codec codec_of{
     .desc = qfmt::desc_of<S>,
-    .bitsandbytes_loads = qfmt::io::bitsandbytes_loads<S>(),
     .bits = &CodecOf<S>::bits,
-    .pieces = &qfmt::io::quantized_pieces<S>,
-    .offset = S::is_nested ? &CodecOf<S>::offset : nullptr,
+    .footprint = &CodecOf<S>::footprint,
+    .scan = S::is_nested ? &CodecOf<S>::scan : nullptr,
     .write = &CodecOf<S>::write,
     .decode = &CodecOf<S>::decode,
+    .packed = &CodecOf<S>::packed,
+    .write_packed = &CodecOf<S>::write_packed,
 };
 
 /// The codec of the scheme in the list that `desc` describes.

@@ -14,7 +14,7 @@
 namespace app {
 namespace {
 
-using qfmt::io::SafetensorsFile, qfmt::io::TensorInfo;
+using qfmt::io::Checkpoint, qfmt::io::StoredTensor, qfmt::io::TensorInfo;
 
 enum class Outcome { quantized, identical, differs, missing, added };
 
@@ -45,50 +45,59 @@ struct Row {
 
 class Comparison {
  public:
-  Comparison(SafetensorsFile const& before, SafetensorsFile const& after, int threads)
+  Comparison(Checkpoint const& before, Checkpoint const& after, int threads)
       : before_(before), after_(after), weights_(after), threads_{threads} {
-    for (auto const& tensor : before_.tensors()) rows_.push_back(row_of(tensor));
-    for (auto const& tensor : after_.tensors())
-      if (before_.find(tensor.name) == nullptr && !weights_.is_side_piece(tensor.name))
-        rows_.push_back({tensor.name, tensor.shape, Outcome::added});
+    before_.visit([&](StoredTensor const& tensor) { rows_.push_back(row_of(tensor)); });
+    after_.visit([&](StoredTensor const& tensor) {
+      if (!before_.locate(tensor.info->name) && !weights_.is_side_piece(tensor.info->name))
+        rows_.push_back({tensor.info->name, tensor.info->shape, Outcome::added});
+    });
   }
 
   std::vector<Row> const& rows() const { return rows_; }
 
  private:
-  Row row_of(TensorInfo const& tensor) const {
-    Weight const* const weight = weights_.find(tensor.name);
-    if (weight != nullptr && is_floating_point(tensor.dtype)) return decoded(tensor, *weight);
-    TensorInfo const* const other = after_.find(tensor.name);
-    if (other == nullptr) return {tensor.name, tensor.shape, Outcome::missing};
-    bool const same = other->dtype == tensor.dtype && other->shape == tensor.shape &&
-                      std::ranges::equal(bytes(before_, tensor), bytes(after_, *other));
-    return {tensor.name, tensor.shape, same ? Outcome::identical : Outcome::differs};
+  Row row_of(StoredTensor const& tensor) const {
+    TensorInfo const& info = *tensor.info;
+    if (is_floating_point(info.dtype))
+      if (Weight const* const weight = weights_.find_known(info.name))
+        return decoded(tensor, *weight);
+    auto const other = after_.locate(info.name);
+    if (!other) return {info.name, info.shape, Outcome::missing};
+    check_unchanged();
+    bool const same = other->info->dtype == info.dtype && other->info->shape == info.shape &&
+                      std::ranges::equal(tensor.bytes, other->bytes);
+    return {info.name, info.shape, same ? Outcome::identical : Outcome::differs};
   }
 
-  Row decoded(TensorInfo const& tensor, Weight const& weight) const {
-    if (weight.codec == nullptr)
-      throw Failure(exit_bad_input, weight.stored.name + ": its scheme, " +
-                                        scheme_text(weight.stored.desc) + ", is unknown");
-    if (weight.stored.shape != tensor.shape) return {tensor.name, tensor.shape, Outcome::differs};
-    std::vector<float> values(static_cast<std::size_t>(count_of(tensor.shape)));
-    fail_on(after_.check_unchanged(), exit_bad_input);
-    fail_on(weight.codec->decode(after_, weight.stored, values, threads_), exit_bad_input);
-    Row row{tensor.name, tensor.shape, Outcome::quantized, scheme_text(weight.stored.desc)};
-    row.bits = weight.codec->bits(tensor.shape);
-    row.differences = with_values(Tensor{tensor, bytes(before_, tensor)}, [&](auto original) {
+  Row decoded(StoredTensor const& tensor, Weight const& weight) const {
+    TensorInfo const& info = *tensor.info;
+    auto shape = info.shape;
+    bool const turned = weight.stored.shape != shape && shape.size() == 2;
+    if (turned) std::swap(shape[0], shape[1]);
+    if (weight.stored.shape != shape) return {info.name, info.shape, Outcome::differs};
+    std::vector<float> values(static_cast<std::size_t>(count_of(shape)));
+    check_unchanged();
+    fail_on(weight.codec->decode(after_, weight.stored, 0, values, threads_), exit_bad_input);
+    Row row{info.name, info.shape, Outcome::quantized, scheme_text(weight.stored.desc)};
+    row.bits = weight.codec->bits(shape);
+    std::vector<std::byte> copy;
+    if (turned)
+      copy = transposed(tensor.bytes, info.shape[0], info.shape[1],
+                        qfmt::io::traits_of(info.dtype).bits / 8);
+    row.differences = with_values(info.dtype, turned ? copy : tensor.bytes, [&](auto original) {
       return differences_of(original, std::span<float const>(values));
     });
     return row;
   }
 
-  static std::span<std::byte const> bytes(SafetensorsFile const& file, TensorInfo const& tensor) {
-    fail_on(file.check_unchanged(), exit_bad_input);
-    return file.bytes(tensor);
+  void check_unchanged() const {
+    for (auto const* checkpoint : {&before_, &after_})
+      for (auto const& file : checkpoint->files()) fail_on(file.check_unchanged(), exit_bad_input);
   }
 
-  SafetensorsFile const& before_;
-  SafetensorsFile const& after_;
+  Checkpoint const& before_;
+  Checkpoint const& after_;
   Weights weights_;
   qfmt::host::Threads threads_;
   std::vector<Row> rows_;
@@ -179,8 +188,8 @@ void print_as_text(std::vector<Row> const& rows) {
 }  // namespace
 
 int compare(CompareOptions const& options) {
-  auto const before = value_or_fail(SafetensorsFile::open(options.before), exit_bad_input);
-  auto const after = value_or_fail(SafetensorsFile::open(options.after), exit_bad_input);
+  auto const before = value_or_fail(Checkpoint::open(options.before), exit_bad_input);
+  auto const after = value_or_fail(Checkpoint::open(options.after), exit_bad_input);
   auto const comparison = Comparison(before, after, options.threads);
   auto const& rows = comparison.rows();
   if (options.json) {

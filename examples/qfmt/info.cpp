@@ -4,7 +4,9 @@
 
 #include "commands.hpp"
 #include "failure.hpp"
+#include "model.hpp"
 #include "text.hpp"
+#include "validate.hpp"
 #include "weights.hpp"
 
 namespace app {
@@ -24,11 +26,12 @@ struct Row {
   }
 };
 
-/// The file's tensors, each quantized weight as one.
-std::vector<Row> rows_of(qfmt::io::SafetensorsFile const& file, Weights const& weights) {
+/// The model's tensors, each quantized weight as one.
+std::vector<Row> rows_of(qfmt::io::Checkpoint const& checkpoint, Weights const& weights) {
   std::vector<Row> rows;
-  for (auto const& tensor : file.tensors()) {
-    if (weights.is_side_piece(tensor.name)) continue;
+  checkpoint.visit([&](qfmt::io::StoredTensor const& stored) {
+    auto const& tensor = *stored.info;
+    if (weights.is_side_piece(tensor.name)) return;
     Row row{tensor.name, std::string(traits_of(tensor.dtype).name), tensor.shape, tensor.bytes(),
             weights.find(tensor.name)};
     if (row.weight != nullptr && row.weight->codec != nullptr) {
@@ -36,7 +39,7 @@ std::vector<Row> rows_of(qfmt::io::SafetensorsFile const& file, Weights const& w
       row.bytes = row.weight->bytes;
     }
     rows.push_back(std::move(row));
-  }
+  });
   return rows;
 }
 
@@ -50,23 +53,38 @@ Json json_of(Row const& row) {
   return json;
 }
 
-void print_as_json(qfmt::io::SafetensorsFile const& file, std::vector<Row> const& rows,
-                   std::size_t quantized) {
-  Json json{{"schema_version", json_schema_version}, {"file", file.path()}};
+struct Totals {
+  std::int64_t file_bytes = 0, header_bytes = 0;
+  std::size_t stored_tensors = 0;
+
+  explicit Totals(qfmt::io::Checkpoint const& checkpoint) {
+    for (auto const& file : checkpoint.files()) {
+      file_bytes += file.file_bytes();
+      header_bytes += file.header_bytes();
+      stored_tensors += file.tensors().size();
+    }
+  }
+};
+
+void print_as_json(Model const& model, std::vector<Row> const& rows, std::size_t quantized) {
+  Json json{{"schema_version", json_schema_version}, {"file", model.path.string()}};
   json["metadata"] = Json::object();
-  for (auto const& [key, value] : file.metadata()) json["metadata"][key] = value;
+  for (auto const& file : model.checkpoint.files())
+    for (auto const& [key, value] : file.metadata()) json["metadata"][key] = value;
+  if (model.quantization) json["quantization_config"] = qfmt::io::to_json(*model.quantization);
   json["tensors"] = Json::array();
   for (Row const& row : rows) json["tensors"].push_back(json_of(row));
-  json["totals"] = {{"tensors", rows.size()},
+  Totals const totals(model.checkpoint);
+  json["totals"] = {{"files", model.checkpoint.files().size()},
+                    {"tensors", rows.size()},
                     {"quantized", quantized},
-                    {"stored_tensors", file.tensors().size()},
-                    {"header_bytes", file.header_bytes()},
-                    {"file_bytes", file.file_bytes()}};
+                    {"stored_tensors", totals.stored_tensors},
+                    {"header_bytes", totals.header_bytes},
+                    {"file_bytes", totals.file_bytes}};
   print_json(json);
 }
 
-void print_as_text(qfmt::io::SafetensorsFile const& file, std::vector<Row> const& rows,
-                   std::size_t quantized) {
+void print_as_text(Model const& model, std::vector<Row> const& rows, std::size_t quantized) {
   Table table({"tensor", "dtype", "shape", "bytes", "scheme", "bits/value"});
   for (Row const& row : rows) {
     auto const bits = row.bits_per_value();
@@ -75,19 +93,46 @@ void print_as_text(qfmt::io::SafetensorsFile const& file, std::vector<Row> const
                bits ? fmt::format("{:.3f}", *bits) : "-"});
   }
   table.print();
-  for (auto const& [key, value] : file.metadata())
-    fmt::print("metadata {}: {}\n", printable(key), printable(value));
+  for (auto const& file : model.checkpoint.files())
+    for (auto const& [key, value] : file.metadata())
+      fmt::print("metadata {}: {}\n", printable(key), printable(value));
+  Totals const totals(model.checkpoint);
   fmt::print("{} tensors, {} of them quantized; {} bytes, {} of them header\n", rows.size(),
-             quantized, file.file_bytes(), file.header_bytes());
+             quantized, totals.file_bytes, totals.header_bytes);
+}
+
+/// Exit status: 0 where every rule is kept.
+int print_validation(InfoOptions const& options) {
+  using Outcome = RuleResult::Outcome;
+  auto const results = validate(options.file);
+  bool good = true;
+  Json rules = Json::array();
+  for (auto const& result : results) {
+    char const* const outcome = result.outcome == Outcome::pass   ? "pass"
+                                : result.outcome == Outcome::fail ? "FAIL"
+                                                                  : "not reached";
+    good = good && result.outcome == Outcome::pass;
+    if (options.json) {
+      rules.push_back({{"file", result.file}, {"rule", result.rule}, {"outcome", outcome}});
+      if (!result.detail.empty()) rules.back()["detail"] = result.detail;
+    } else {
+      fmt::print("{:<11}  {}: {}\n", outcome, printable(result.file), result.rule);
+      if (!result.detail.empty()) fmt::print("             {}\n", printable(result.detail));
+    }
+  }
+  if (options.json)
+    print_json({{"schema_version", json_schema_version}, {"valid", good}, {"rules", rules}});
+  return good ? exit_ok : exit_bad_input;
 }
 
 }  // namespace
 
 int info(InfoOptions const& options) {
-  auto const file = value_or_fail(qfmt::io::SafetensorsFile::open(options.file), exit_bad_input);
-  Weights const weights(file);
-  auto const rows = rows_of(file, weights);
-  (options.json ? print_as_json : print_as_text)(file, rows, weights.size());
+  if (options.validate) return print_validation(options);
+  auto const model = open_model(options.file);
+  Weights const weights(model.checkpoint);
+  auto const rows = rows_of(model.checkpoint, weights);
+  (options.json ? print_as_json : print_as_text)(model, rows, weights.size());
   return exit_ok;
 }
 

@@ -11,15 +11,18 @@
 namespace app {
 
 inline volatile std::sig_atomic_t interrupted = 0;
+inline char const* interrupt_text = "interrupted";
 
-inline void catch_interrupts() {
+/// `text`: what to tell the user about what was written.
+inline void catch_interrupts(char const* text) {
+  interrupt_text = text;
   for (int const signal : {SIGINT, SIGTERM, SIGHUP})
     if (std::signal(signal, [](int) { interrupted = 1; }) == SIG_IGN)
       std::signal(signal, SIG_IGN);  // nohup and background jobs ask for that
 }
 
 inline void check_interrupted() {
-  if (interrupted != 0) throw Failure(exit_interrupted, "interrupted; nothing was written");
+  if (interrupted != 0) throw Failure(exit_interrupted, interrupt_text);
 }
 
 }  // namespace app

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// qfmt: what a safetensors file holds, the file quantized, and how far the two lie apart.
+// qfmt: what a checkpoint holds, quantized and back, in parts, and how far the two lie apart.
 
 #include <qfmt/version.hpp>
 
@@ -18,22 +18,25 @@
 namespace {
 
 constexpr char const* description =
-    "Quantizes safetensors models to bitsandbytes' formats: NF4, FP4 and LLM.int8().";
+    "Quantizes models to bitsandbytes' formats (NF4, FP4, LLM.int8()) and back, cuts them for "
+    "several GPUs, and counts the memory they take.";
 
 constexpr char const* exit_codes = R"(
 Exit codes:
   0    fine
-  1    compare: an unquantized tensor differs, is missing or was added
+  1    compare: an unquantized tensor differs, is missing or was added; plan: too little memory
   2    usage
   3    an input file cannot be read or breaks a rule of its format
   4    the output cannot be written, or exists and --force is not given
   5    the input holds NaN or infinity, or cannot be quantized as asked
   130  interrupted
-Data goes to stdout, messages and progress to stderr. After a failure there is no output file.)";
+Data goes to stdout, messages and progress to stderr. After a failure there is no output file; of a
+folder, finished shards stay, and --resume goes on from there.)";
 
 constexpr char const* quantize_description =
-    R"(Quantizes every F32, F16 or BF16 tensor of two or more dimensions (int8: exactly two).
-All others pass through byte for byte. The output holds bitsandbytes' keys.)";
+    R"(Quantizes a file or a folder. Of a file: every F32, F16 or BF16 tensor of two or more dimensions
+(int8: exactly two). Of a folder, which transformers then loads as it is: linear layers. All others
+pass through byte for byte. The output holds bitsandbytes' keys.)";
 
 constexpr char const* skip_description =
     "Modules that pass through: a name matches a tensor if it is a run of whole components of the "
@@ -51,20 +54,29 @@ CLI::Option* add_threads(CLI::App* command, int& threads) {
       ->check(CLI::Range(0, 1024));
 }
 
+void add_output(CLI::App* command, app::OutputOptions& options) {
+  command->add_flag("--force", options.force, "Replace OUT if it exists");
+  command->add_flag("--dry-run", options.dry_run, "Say what would be done, and its sizes");
+  command->add_flag("--quiet", options.quiet, "No progress, no notes");
+  command->add_flag("--json", options.json, "Print JSON");
+}
+
 void add_info(CLI::App& program, app::InfoOptions& options, int& result) {
-  auto* const command = program.add_subcommand("info", "Lists a file's tensors");
-  command->add_option("FILE", options.file, "A safetensors file")->required();
+  auto* const command = program.add_subcommand("info", "Lists a model's tensors");
+  command->add_option("MODEL", options.file, "A safetensors file or a folder")->required();
+  command->add_flag("--validate", options.validate,
+                    "Show every rule of the formats, and which the model breaks");
   command->add_flag("--json", options.json, "Print JSON");
   on_parse(command, result, [&options] { return app::info(options); });
 }
 
-void add_quantize(CLI::App& program, app::QuantizeOptions& options, int& result) {
-  auto* const command = program.add_subcommand("quantize", quantize_description);
-  command->add_option("IN", options.input, "A safetensors file")->required();
-  command->add_option("OUT", options.output, "The file to write")->required();
+CLI::Option* add_schemes(CLI::App* command, app::SchemeOptions& options) {
   command->add_option("--format", options.format, "nf4, fp4 or int8 (row-wise, LLM.int8())")
-      ->required()
       ->check(CLI::IsMember({"nf4", "fp4", "int8"}));
+  command->add_option("--preset", options.preset,
+                      "In place of --format: production-accuracy (LLM.int8()), production-memory "
+                      "(NF4, double quantization), qlora (the same), fsdp-qlora (the same stored "
+                      "as bfloat16), or a config.json with a quantization_config");
   auto* const block_size =
       command
           ->add_option("--block-size", options.block_size,
@@ -74,15 +86,53 @@ void add_quantize(CLI::App& program, app::QuantizeOptions& options, int& result)
   command->add_option("--skip-modules", options.skip_modules, skip_description)
       ->delimiter(',')
       ->allow_extra_args(false);
+  command
+      ->add_option("--rule", options.rules,
+                   "REGEX=SCHEME: tensors whose names the expression finds get the scheme (nf4, "
+                   "fp4/128, nf4/64/double, int8) or keep; the first rule that fits counts")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--transpose-modules", options.transpose_modules,
+                   "Modules whose weights are stored (in, out), as GPT-2's Conv1D; those of a "
+                   "GPT-2 folder are known")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  command
+      ->add_option("--quant-storage", options.quant_storage,
+                   "The type that codes are declared as: uint8, int8, float16, bfloat16, float32, "
+                   "float64")
+      ->check(CLI::IsMember({"uint8", "int8", "float16", "bfloat16", "float32", "float64"}));
   command->add_flag("--native", options.native, "Allow schemes that bitsandbytes cannot load");
-  command->add_flag("--force", options.force, "Replace OUT if it exists");
-  add_threads(command, options.threads);
-  command->add_flag("--quiet", options.quiet, "No progress, no notes");
-  command->add_flag("--json", options.json, "Print JSON");
+  return block_size;
+}
+
+void add_quantize(CLI::App& program, app::QuantizeOptions& options, int& result) {
+  auto* const command = program.add_subcommand("quantize", quantize_description);
+  command->add_option("IN", options.input, "A safetensors file or a folder")->required();
+  command->add_option("OUT", options.output, "The file or folder to write")->required();
+  auto* const block_size = add_schemes(command, options.scheme);
+  command->add_flag("--resume", options.write.resume, "Finish a folder that was interrupted");
+  add_threads(command, options.write.threads);
+  add_output(command, options.write);
   on_parse(command, result, [&options, block_size] {
-    options.block_size_given = block_size->count() > 0;
+    options.scheme.block_size_given = block_size->count() > 0;
     return app::quantize(options);
   });
+}
+
+void add_dequantize(CLI::App& program, app::DequantizeOptions& options, int& result) {
+  auto* const command = program.add_subcommand(
+      "dequantize", "Decodes every quantized weight of a file or folder; all others stay");
+  command->add_option("IN", options.input, "A safetensors file or a folder")->required();
+  command->add_option("OUT", options.output, "The file or folder to write")->required();
+  command
+      ->add_option("--dtype", options.dtype,
+                   "float32, float16 or bfloat16; if not given, what the weights were (int8: what "
+                   "config.json says, or float16)")
+      ->check(CLI::IsMember({"float32", "float16", "bfloat16"}));
+  add_threads(command, options.write.threads);
+  add_output(command, options.write);
+  on_parse(command, result, [&options] { return app::dequantize(options); });
 }
 
 void add_compare(CLI::App& program, app::CompareOptions& options, int& result) {
@@ -95,6 +145,47 @@ void add_compare(CLI::App& program, app::CompareOptions& options, int& result) {
   on_parse(command, result, [&options] { return app::compare(options); });
 }
 
+void add_shard(CLI::App& program, app::ShardOptions& options, int& result) {
+  auto* const command = program.add_subcommand(
+      "shard", "Cuts a quantized model for several GPUs, one file for each: no value changes");
+  command->add_option("IN", options.input, "A safetensors file or a folder")->required();
+  command->add_option("OUT", options.output, "The folder to write")->required();
+  command
+      ->add_option("--tensor-parallel", options.tensor_parallel,
+                   "Ranks: each gets rows or columns of every weight, with their scales")
+      ->check(CLI::Range(1, 1 << 16));
+  command
+      ->add_option("--fsdp", options.fsdp,
+                   "Ranks: each gets an equal part of all bytes, scales included")
+      ->check(CLI::Range(1, 1 << 16));
+  command->add_flag("--gather", options.gather, "Put the shards of --fsdp in IN together again");
+  command
+      ->add_option("--rows", options.split_rows,
+                   "Expressions of the names that are cut by rows; with --cols in place of the "
+                   "usual names of transformer layers")
+      ->allow_extra_args(false);
+  command->add_option("--cols", options.split_cols, "The same by columns")->allow_extra_args(false);
+  add_output(command, options.write);
+  on_parse(command, result, [&options] { return app::shard(options); });
+}
+
+void add_plan(CLI::App& program, app::MemoryOptions& options, int& result) {
+  auto* const command = program.add_subcommand(
+      "plan", "Counts the memory that a model takes, from its config.json alone");
+  command->add_option("CONFIG", options.config, "A config.json or its folder")->required();
+  command
+      ->add_option("--scheme", options.schemes,
+                   "nf4, fp4/128, nf4/64/double, int8, or keep (nothing quantized)")
+      ->allow_extra_args(false);
+  command->add_option("--dtype", options.dtype, "Of what is not quantized")
+      ->check(CLI::IsMember({"float32", "float16", "bfloat16"}));
+  command->add_option("--gpu-memory", options.gpu_memory, "Of one GPU: 24GiB, 80GB");
+  command->add_option("--ranks", options.ranks, "Tensor-parallel GPUs")
+      ->check(CLI::Range(1, 1 << 16));
+  command->add_flag("--json", options.json, "Print JSON");
+  on_parse(command, result, [&options] { return app::plan_memory(options); });
+}
+
 int run(int argc, char** argv) {
   CLI::App program(description, "qfmt");
   program.footer(exit_codes);
@@ -104,10 +195,16 @@ int run(int argc, char** argv) {
   int result = app::exit_ok;
   app::InfoOptions info;
   app::QuantizeOptions quantize;
+  app::DequantizeOptions dequantize;
   app::CompareOptions compare;
+  app::ShardOptions shard;
+  app::MemoryOptions plan;
   add_info(program, info, result);
   add_quantize(program, quantize, result);
+  add_dequantize(program, dequantize, result);
   add_compare(program, compare, result);
+  add_shard(program, shard, result);
+  add_plan(program, plan, result);
   try {
     program.parse(argc, argv);
   } catch (CLI::ParseError const& error) {

@@ -14,7 +14,7 @@
 
 namespace app {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;  // what is printed; files are read as qfmt::io::Json
 
 constexpr int json_schema_version = 1;
 

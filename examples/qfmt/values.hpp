@@ -5,7 +5,8 @@
 #pragma once
 
 #include <qfmt/dtype.hpp>
-#include <qfmt/io/tensor_info.hpp>
+#include <qfmt/io/safetensors.hpp>
+#include <qfmt/io/torch_dtype.hpp>
 
 #include <cstdint>
 #include <cstring>
@@ -15,10 +16,16 @@
 
 namespace app {
 
-/// A tensor of a mapped file.
+/// A tensor's values, of a mapped file or a copy.
 struct Tensor {
   qfmt::io::TensorInfo const& info;
   std::span<std::byte const> bytes;
+  qfmt::io::SafetensorsFile const* file = nullptr;  // to be told what has been read; may be null
+
+  /// Says that these bytes were read for the last time, or that they come up once more.
+  void read(std::span<std::byte const> part, bool again = false) const {
+    if (file != nullptr) file->release(part, again);
+  }
 };
 
 inline bool is_floating_point(qfmt::io::Dtype dtype) {
@@ -26,7 +33,7 @@ inline bool is_floating_point(qfmt::io::Dtype dtype) {
   return dtype == Dtype::F32 || dtype == Dtype::F16 || dtype == Dtype::BF16;
 }
 
-/// The same for a shape that a file's reader has checked: the product fits.
+/// The count of a shape that a file's reader has checked: the product fits.
 inline std::int64_t count_of(std::vector<std::int64_t> const& shape) {
   std::int64_t count = 1;
   for (std::int64_t const d : shape) count *= d;
@@ -44,16 +51,27 @@ auto with_values_of(std::span<std::byte const> bytes, Fn&& fn) {
   return fn(std::span<T const>(copy));
 }
 
-/// The same with T by the tensor's dtype, which is_floating_point.
+/// The same with T by dtype, which is_floating_point.
 template <class Fn>
-auto with_values(Tensor const& tensor, Fn&& fn) {
+auto with_values(qfmt::io::Dtype dtype, std::span<std::byte const> bytes, Fn&& fn) {
   using qfmt::io::Dtype;
-  switch (tensor.info.dtype) {
-    case Dtype::F32: return with_values_of<float>(tensor.bytes, fn);
-    case Dtype::F16: return with_values_of<qfmt::float16>(tensor.bytes, fn);
-    case Dtype::BF16: return with_values_of<qfmt::bfloat16>(tensor.bytes, fn);
+  switch (dtype) {
+    case Dtype::F32: return with_values_of<float>(bytes, fn);
+    case Dtype::F16: return with_values_of<qfmt::float16>(bytes, fn);
+    case Dtype::BF16: return with_values_of<qfmt::bfloat16>(bytes, fn);
     default: throw std::logic_error("with_values: not a floating-point tensor");
   }
+}
+
+/// The transpose of a matrix of values of `size` bytes each.
+inline std::vector<std::byte> transposed(std::span<std::byte const> bytes, std::int64_t rows,
+                                         std::int64_t cols, std::int64_t size) {
+  std::vector<std::byte> result(bytes.size());
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < cols; ++c)
+      std::memcpy(result.data() + (c * rows + r) * size, bytes.data() + (r * cols + c) * size,
+                  static_cast<std::size_t>(size));
+  return result;
 }
 
 }  // namespace app

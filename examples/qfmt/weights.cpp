@@ -6,25 +6,26 @@
 
 namespace app {
 
-Weights::Weights(qfmt::io::SafetensorsFile const& file) {
-  for (auto& stored : value_or_fail(qfmt::io::find_quantized(file), exit_bad_input)) {
+Weights::Weights(qfmt::io::Checkpoint const& checkpoint) {
+  for (auto& stored : value_or_fail(qfmt::io::find_quantized(checkpoint), exit_bad_input)) {
     Weight weight{stored, find_codec(stored.desc), {}, 0};
-    if (weight.codec == nullptr) {
-      weights_.emplace(stored.name, std::move(weight));
-      continue;
-    }
-    qfmt::io::TensorInfo const original{stored.name, stored.dtype, stored.shape};
-    auto const pieces =
-        value_or_fail(weight.codec->pieces(original, stored.offset), exit_bad_input);
-    for (auto const& piece : pieces) {
-      auto const* const tensor = file.find(piece.name);
-      if (tensor == nullptr) continue;
+    for (auto const& piece : value_or_fail(qfmt::io::pieces_of(stored), exit_bad_input)) {
+      auto const tensor = checkpoint.locate(piece.name);
+      if (!tensor) continue;
       weight.pieces.push_back(piece.name);
-      weight.bytes += tensor->bytes();
+      weight.bytes += tensor->info->bytes();
       if (piece.name != stored.name) side_pieces_.insert(piece.name);
     }
     weights_.emplace(stored.name, std::move(weight));
   }
+}
+
+Weight const* Weights::find_known(std::string const& name) const {
+  Weight const* const weight = find(name);
+  if (weight != nullptr && weight->codec == nullptr)
+    throw Failure(exit_bad_input,
+                  name + ": its scheme, " + scheme_text(weight->stored.desc) + ", is unknown");
+  return weight;
 }
 
 }  // namespace app

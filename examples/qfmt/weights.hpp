@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The quantized weights of a file, and which of its tensors are their pieces.
+// The quantized weights of a checkpoint, and which of its tensors are their pieces.
 #pragma once
 
 #include <optional>
@@ -14,15 +14,15 @@ namespace app {
 
 struct Weight {
   qfmt::io::QuantizedWeight stored;
-  Codec const* codec;               // null: a scheme this program does not know
-  std::vector<std::string> pieces;  // those that the file holds
-  std::int64_t bytes = 0;           // of the pieces
+  Codec const* codec;  // null: a scheme this program does not know
+  std::vector<std::string> pieces;
+  std::int64_t bytes = 0;  // of the pieces
 };
 
 class Weights {
  public:
   /// Throws a Failure where a weight's description cannot be read.
-  explicit Weights(qfmt::io::SafetensorsFile const& file);
+  explicit Weights(qfmt::io::Checkpoint const& checkpoint);
 
   bool empty() const { return weights_.empty(); }
   std::size_t size() const { return weights_.size(); }
@@ -32,6 +32,9 @@ class Weights {
     auto const at = weights_.find(name);
     return at == weights_.end() ? nullptr : &at->second;
   }
+
+  /// The quantized weight of that name, or null; throws a Failure where its scheme is unknown.
+  Weight const* find_known(std::string const& name) const;
 
   /// Whether the tensor only serves a weight of another name.
   bool is_side_piece(std::string const& name) const { return side_pieces_.contains(name); }

@@ -75,8 +75,9 @@ class Gpu {
 };
 
 /// Differences to IEEE in ulps: difference d is counted at d + 8, all beyond +-8 at 0 and 16.
-/// Significand i of [1, 2) times 2^e.     reciprocal, quotient: (17)
-__global__ void approximations(int exponent, uint32_t* reciprocal, uint32_t* quotient) {
+/// Significand i of [1, 2) times 2^e.     reciprocal, quotient, normal: (17)
+__global__ void approximations(int exponent, uint32_t* reciprocal, uint32_t* quotient,
+                               uint32_t* normal) {
   uint32_t const i = blockIdx.x * blockDim.x + threadIdx.x;
   float const x =
       qfmt::float_from_bits(static_cast<uint32_t>(127 + exponent) << 23 | (i & 0x7FFFFFu));
@@ -88,6 +89,7 @@ __global__ void approximations(int exponent, uint32_t* reciprocal, uint32_t* quo
   count(reciprocal, qfmt::ptx::reciprocal_approx_ftz(x), qfmt::ptx::reciprocal_rn(x));
   float const y = qfmt::float_from_bits((probe::scramble(16, i) & 0x7FFFFFu) | 0x3F800000u);
   count(quotient, qfmt::ptx::divide_approx_ftz(y, x), qfmt::exact::div(y, x));
+  count(normal, qfmt::ptx::reciprocal_normal(x), qfmt::ptx::reciprocal_rn(x));
 }
 
 /// Counts of differences in ulps, as {"-1": n, ...} without the zeros.
@@ -102,16 +104,17 @@ std::string counts_of(std::vector<uint32_t> const& counts) {
 
 std::string approximations_json(Gpu& gpu) {
   std::string text = "{";
-  for (int const exponent : {0, 1, -20, 60, 125}) {
-    auto* const counts = static_cast<uint32_t*>(gpu.upload(std::vector<uint32_t>(34, 0)));
-    approximations<<<(1 << 23) / 256, 256>>>(exponent, counts, counts + 17);
+  for (int const exponent : {0, 1, -20, 60, 125, -126}) {
+    auto* const counts = static_cast<uint32_t*>(gpu.upload(std::vector<uint32_t>(51, 0)));
+    approximations<<<(1 << 23) / 256, 256>>>(exponent, counts, counts + 17, counts + 34);
     require(cudaDeviceSynchronize(), "approximations");
-    std::vector<uint32_t> host(34);
-    require(cudaMemcpy(host.data(), counts, 34 * 4, cudaMemcpyDeviceToHost), "cudaMemcpy");
+    std::vector<uint32_t> host(51);
+    require(cudaMemcpy(host.data(), counts, 51 * 4, cudaMemcpyDeviceToHost), "cudaMemcpy");
     text += std::string(text.size() > 1 ? "," : "") + "\n    \"exponent " +
             std::to_string(exponent) +
             "\": {\"reciprocal_approx_ftz\": " + counts_of({host.begin(), host.begin() + 17}) +
-            ", \"divide_approx_ftz\": " + counts_of({host.begin() + 17, host.end()}) + "}";
+            ", \"divide_approx_ftz\": " + counts_of({host.begin() + 17, host.begin() + 34}) +
+            ", \"reciprocal_normal\": " + counts_of({host.begin() + 34, host.end()}) + "}";
   }
   return text + "\n  }";
 }

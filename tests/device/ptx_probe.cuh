@@ -396,10 +396,13 @@ QFMT_HD constexpr float any_float(uint32_t seed, uint32_t i) {
   return float_from_bits(i % 8 == 0 ? x & 0x807FFFFFu : x);
 }
 
-constexpr uint32_t arithmetic_kinds = 7;
+/// x with its exponent's first bit cleared: finite, magnitude below 2.
+static __device__ float below_two(float x) { return float_from_bits(float_bits(x) & 0xBFFFFFFFu); }
+
+constexpr uint32_t arithmetic_kinds = 8;
 
 /// out[kind][i], i < n: packed maxima, permutes, conversions, reciprocal, flushed product, choice.
-/// The last kind by 16- and 8-byte stores.
+/// The choices by 16- and 8-byte stores.
 static __global__ void arithmetic(uint32_t n, uint32_t* out) {
   uint32_t const i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
@@ -413,11 +416,14 @@ static __global__ void arithmetic(uint32_t n, uint32_t* out) {
   out[4 * n + i] = r == r ? float_bits(r) : canonical_nan_bits;
   float const m = ptx::mul_ftz(x, float_from_bits((scramble(15, i) & 0x0FFFFFFFu) + 0x38000000u));
   out[5 * n + i] = m == m ? float_bits(m) : canonical_nan_bits;
+  float const normal = float_from_bits((a & 0x807FFFFFu) | (1 + b % 252) << 23);
+  out[7 * n + i] = float_bits(ptx::reciprocal_normal(normal));
   if (i % 4 != 0) return;
   uint32_t chosen[4];
   for (uint32_t k = 0; k < 4; ++k) {
-    float const p = any_float(18, i + k), q = k == 0 ? p : any_float(19, i + k);
-    chosen[k] = ptx::select_greater(p, q, 2 * (i + k), 2 * (i + k) + 1);
+    float const p = below_two(any_float(18, i + k)), q = below_two(any_float(19, i + k));
+    chosen[k] = k % 2 == 0 ? ptx::is_greater(p, k == 0 ? p : q)
+                           : float_bits(ptx::fma_down(p, 2048.f, 0x1.8p23f + 4096.f));
   }
   if (i % 8 == 0) {
     ptx::store_global(out + 6 * n + i, uint4{chosen[0], chosen[1], chosen[2], chosen[3]});

@@ -137,8 +137,9 @@ template <class Machine>
 void probe_arithmetic(Machine& m, Maps& maps) {
   constexpr uint32_t n = 1 << 16;
   Words const all = m.run(arithmetic, {n / 256, 256}, arithmetic_kinds * n, n);
-  char const* const names[] = {"max_s16x2",     "permute_bytes", "to_half2",      "to_bfloat2",
-                               "reciprocal_rn", "mul_ftz",       "select_greater"};
+  char const* const names[] = {"max_s16x2",         "permute_bytes",    "to_half2",
+                               "to_bfloat2",        "reciprocal_rn",    "mul_ftz",
+                               "compare_and_floor", "reciprocal_normal"};
   for (uint32_t kind = 0; kind < arithmetic_kinds; ++kind)
     maps[names[kind]] = Words(all.begin() + kind * n, all.begin() + (kind + 1) * n);
 }

@@ -9,11 +9,14 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <cstdint>
+#include <cstdio>
 #include <numeric>
+#include <unistd.h>
 #include <vector>
 
 #include "gpu_free/async.hpp"
 #include "gpu_free/device_buffer.hpp"
+#include <sys/wait.h>
 
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::MessageMatches;
@@ -170,6 +173,8 @@ __global__ void shuffles(T const* in, T* out) {
   out[blockDim.x + threadIdx.x] = running;
   out[2 * blockDim.x + threadIdx.x] = __shfl_down_sync(0xFFFFFFFFu, x, 1, 8);
   out[3 * blockDim.x + threadIdx.x] = __ballot_sync(0xFFFFFFFFu, x % 3 == 0);
+  out[4 * blockDim.x + threadIdx.x] = __syncthreads_count(x % 3 == 0) * 4 +
+                                      __syncthreads_or(x == 68) * 2 + __syncthreads_and(x > 5);
 }
 }  // namespace
 
@@ -178,7 +183,7 @@ TEST_CASE("shuffles and votes", "[harness]") {
   std::iota(values.begin(), values.end(), 5u);
   DeviceBuffer<unsigned> const in(values);
   gpu_free::for_each_seed(seeds, [&](std::uint64_t) {
-    DeviceBuffer<unsigned> out(256);
+    DeviceBuffer<unsigned> out(320);
     REQUIRE(launch(shuffles<unsigned>, 1, 64, in.data(), out.data()) == cudaSuccess);
     auto const host = out.host();
     for (unsigned warp = 0; warp < 2; ++warp) {
@@ -190,6 +195,8 @@ TEST_CASE("shuffles and votes", "[harness]") {
         REQUIRE(host[t] == all);
         REQUIRE(host[64 + t] == running);
         REQUIRE(host[128 + t] == values[lane % 8 == 7 ? t : t + 1]);
+        REQUIRE(host[256 + t] ==
+                21 * 4 + 2);  // 6, 9, ..., 66 of 5 .. 68; 68 is there; 5 is not > 5
         REQUIRE((host[192 + t] >> lane & 1u) == (values[t] % 3 == 0));
       }
     }
@@ -392,6 +399,41 @@ TEST_CASE("a cluster reduction through distributed shared memory", "[harness]") 
     REQUIRE_THROWS_AS(launch_cluster(cluster_sum<false>, 8, 4, 32, 16, out.data()), Fault);
 #endif
   });
+}
+
+namespace {
+template <class T>
+__global__ void touch(T* p) {
+  p[0] = p[0] + T{1};
+}
+
+/// Whether a program that does this ends in an error.
+template <class Body>
+bool dies(Body body) {
+  pid_t const child = fork();
+  if (child == 0) {
+    std::freopen("/dev/null", "w", stderr);
+    try {
+      body();
+    } catch (Fault const&) {
+      _exit(1);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return !(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+}  // namespace
+
+TEST_CASE("memory beside a buffer is out of reach, also without the shadow", "[harness]") {
+  for (std::size_t const misalignment : {0, 4, 12}) {
+    DeviceBuffer<int> const words(std::vector<int>(5, 1), misalignment);
+    REQUIRE_FALSE(dies([&] { (void)launch(touch<int>, 1, 1, words.data() + 4); }));
+    REQUIRE(dies([&] { (void)launch(touch<int>, 1, 1, words.data() + 5); }));
+    REQUIRE(dies([&] { (void)launch(touch<int>, 1, 1, words.data() - 1); }));
+    REQUIRE(dies([&] { (void)launch(touch<int>, 1, 1, words.data() + 1024); }));
+  }
 }
 
 TEST_CASE("launches are checked as the runtime checks them", "[harness]") {

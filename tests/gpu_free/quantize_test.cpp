@@ -106,12 +106,59 @@ TEMPLATE_LIST_TEST_CASE("quantize: rows", "[quantize]", Cases) {
     }
 }
 
+TEMPLATE_LIST_TEST_CASE("quantize: the peak may be anywhere", "[quantize]", Cases) {
+  using S = typename TestType::Scheme;
+  using T = typename TestType::Type;
+  // Block b of `length` values has its peak at one place, another in each block, either sign.
+  std::int64_t const lengths[] = {40, 1000, 40001};
+  for (std::int64_t const row : lengths) {
+    std::int64_t const length = S::is_row_wise ? row : S::block_size;
+    std::int64_t const blocks = S::is_row_wise ? 4 : std::max<std::int64_t>(4, 8192 / length);
+    std::vector<T> values = values_of<T>(blocks * length, 11);
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      for (std::int64_t i = 0; i < length; ++i) {
+        T& x = values[static_cast<std::size_t>(b * length + i)];
+        x = from_float<T>(static_cast<float>(mix(5, static_cast<std::uint64_t>(i)) % 255) / 512.f);
+      }
+      std::int64_t const place = b == 0 ? length - 1 : b * 2654435761 % length;
+      values[static_cast<std::size_t>(b * length + place)] = from_float<T>(b % 2 == 0 ? -1.f : 1.f);
+    }
+    check_values<S, T>(values, S::is_row_wise ? blocks : 1, 3, 0, 0);
+    check_values<S, T>(values, S::is_row_wise ? blocks : 1, 4, 1, 1);
+    if (!S::is_row_wise) break;
+  }
+}
+
+TEST_CASE("quantize: the offset's tree, level by level", "[quantize]") {
+  // 1 + 2^-24 is half-way between two floats, and 2^-53 more is lost in f64. Two such scales that
+  // meet each other first (at level `low`) before they meet the 1 (at level `high`) are 2^-52 and
+  // count; in another order each of them is lost. Needs values as small as 2^-53.
+  using S = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;
+  using T = std::conditional_t<std::same_as<GPU_FREE_TYPE, float16>, float, GPU_FREE_TYPE>;
+  constexpr std::int64_t blocks = 4096;
+  for (int high = 1; high < 12; ++high)
+    for (int low = 0; low<high; low += high> 4 ? 3 : 1) {
+      INFO("levels " << low << " and " << high);
+      std::vector<T> values(blocks * 16, from_float<T>(0.f));
+      auto const set = [&](std::int64_t block, float x) {
+        values[static_cast<std::size_t>(block * 16 + block % 16)] = from_float<T>(x);
+      };
+      set(0, 1.f);
+      set(1, 0x1p-24f);
+      set(1 << high, 0x1p-53f);
+      set((1 << high) + (1 << low), 0x1p-53f);
+      auto const host = host_tensor<S>(1, blocks * 16, values);
+      REQUIRE(*host.span().scales.offset == 0x1.000002p0f / blocks);
+      check_values<S, T>(values, 1, 0, 0, 0);
+    }
+}
+
 TEMPLATE_LIST_TEST_CASE("quantize: nested scales of many groups", "[quantize]", Cases) {
   using S = typename TestType::Scheme;
   using T = typename TestType::Type;
   if constexpr (S::is_nested && S::block_size <= 64) {
     // One level of sums, more than one, and ends inside of every unit of the tree.
-    for (std::int64_t const blocks : {1, 2, 7, 8, 9, 255, 256, 257, 2047, 2048, 2049, 4097})
+    for (std::int64_t const blocks : {1, 2, 7, 8, 9, 255, 256, 257, 2047, 2048, 2049, 2050, 4097})
       check<S, T>(1, blocks * S::block_size - (blocks % 2), static_cast<std::uint64_t>(blocks), 0,
                   0);
   }
@@ -209,6 +256,35 @@ TEST_CASE("quantize_scales: the offset is given", "[quantize]") {
     REQUIRE(inner.host() == codes);
     REQUIRE(scales.host() == absmax2);
   }
+}
+
+TEST_CASE("quantize_scales: more scales than the grid takes at once", "[quantize]") {
+  using S = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;
+  constexpr std::int64_t second =
+      device::detail::most_scale_encoders * 4096;  // scales of one round of the grid
+  constexpr std::int64_t blocks = second + 3001;
+  std::vector<float> absmax(static_cast<std::size_t>(blocks));
+  for (std::size_t i = 0; i < absmax.size(); ++i)
+    absmax[i] = static_cast<float>(mix(3, i) % 1000) * 0.01f;
+  std::vector<std::uint8_t> codes(absmax.size());
+  std::vector<float> absmax2(static_cast<std::size_t>(block_count<AbsmaxScheme>(blocks)));
+  encode_scales(absmax.data(), 0, blocks, 5.f, {codes.data(), {absmax2.data()}, blocks});
+  DeviceBuffer<float> const in(absmax);
+  DeviceBuffer<std::uint8_t> values_codes(blocks * 8, 0, true), inner(blocks);
+  DeviceBuffer<float> scales(static_cast<std::int64_t>(absmax2.size()));
+  DeviceBuffer<float> given(std::vector<float>{5.f});
+  QuantizedSpan<S> out{
+      values_codes.data(), {{inner.data(), {scales.data()}, blocks}, given.data()}, blocks * 16};
+  // The first blocks of the grid: theirs are the beginnings of both rounds.
+  gpu_free::settings().runs_block = [](std::uint64_t i, std::uint64_t) { return i < 2; };
+  Status const s = device::quantize_scales(in.data(), out, nullptr);
+  gpu_free::settings().runs_block = nullptr;
+  REQUIRE(s.code == Errc::ok);
+  REQUIRE(inner.is_written(0, 4096));
+  REQUIRE(inner.is_written(second, blocks - second));
+  auto const found = inner.host();
+  REQUIRE(std::equal(found.begin(), found.begin() + 4096, codes.begin()));
+  REQUIRE(std::equal(found.begin() + second, found.end(), codes.begin() + second));
 }
 
 TEST_CASE("quantize: refusals launch nothing", "[quantize]") {

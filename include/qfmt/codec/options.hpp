@@ -24,13 +24,16 @@ struct QuantizeOptions {
   unsigned long long* non_finite_count = nullptr;
 };
 
-/// Nodes of the tree of scales that one step of a device reduction sums.
+/// Nodes of the tree of scales that one step of a device reduction sums, and how many sums the last
+/// step, which every block of threads repeats, may be left with.
 inline constexpr int64_t scale_sum_fan_in = 2048;
+inline constexpr int64_t last_scale_sums = 64;
 
-/// Sums that a device reduction of `blocks` scales keeps on its way to one step's worth of them.
+/// Sums that a device reduction of `blocks` scales keeps on its way: none where one step's worth of
+/// scales is all there is.
 QFMT_HD constexpr int64_t scale_sum_count(int64_t blocks) {
   int64_t sums = 0;
-  for (int64_t nodes = blocks; nodes > scale_sum_fan_in;)
+  for (int64_t nodes = blocks; nodes > (sums == 0 ? scale_sum_fan_in : last_scale_sums);)
     sums += nodes = ceil_div(nodes, scale_sum_fan_in);
   return sums;
 }

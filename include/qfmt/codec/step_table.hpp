@@ -1,52 +1,89 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Encoding a 4-bit codebook with one lookup and one comparison: the range of x is cut into equal
-// steps so short that a decision point falls into each at most once; the step names the point to
-// compare with and how many points lie below it.
+// Encoding a 4-bit codebook with one lookup and one comparison: [-1, 1] is cut into equal steps so
+// short that a decision point falls into each at most once; the step names the point to compare
+// with and the codes on either side of it.
 #pragma once
 
 #include "qfmt/codec/encode.hpp"
 
 namespace qfmt::inline v0 {
 
-/// One step: the rank of x (the number of decision points below it) is `rank`, and one more where
-/// x > threshold.
-struct Step {
+/// One step: x takes `below`, or `above` where x > threshold.
+struct alignas(8) Step {
   float threshold;
-  uint32_t rank;
+  uint8_t below;
+  uint8_t above;
+  uint16_t unused;
 };
 
-/// The steps of a format, over [-1, 1], or over magnitudes [0, 1] where a sign bit tells the halves
-/// apart, whose ranks are of magnitudes. per_unit == 0: the format's points lie too close, or are
-/// not its own to cut.
+/// Step floor(x * per_unit) + per_unit answers for x, which is then exact: -0 is in the step that
+/// begins at 0, the smallest negative number in the one before. per_unit == 0: the format's points
+/// lie too close, or its encoder is not made of points.
 struct StepTable {
   static constexpr int capacity = 129;
-  int per_unit = 0;  ///< steps in an interval of length 1
-  int origin = 0;    ///< the step that begins at 0
+  int per_unit = 0;
   int count = 0;
   Step step[capacity]{};
-  uint64_t codes = 0;  ///< of rank r in bits 4 r and up
 };
 
 namespace detail {
 
-/// Steps of 1 / per_unit between `points`, or per_unit 0 where two of them share one. A step also
-/// answers for what lies just outside: finding it may round by a 64th of a step.
-template <class Points, class Codes>
-QFMT_HD consteval StepTable cut_steps(Points const& points, Codes const& codes, int count,
-                                      int per_unit, bool from_zero) {
-  StepTable t{per_unit, from_zero ? 0 : per_unit, from_zero ? per_unit + 1 : 2 * per_unit + 1};
-  for (int rank = 0; rank <= count; ++rank)
-    t.codes |= static_cast<uint64_t>(codes[rank] & 15u) << 4 * rank;
+/// Decision points over the whole line and the codes between them, ascending.
+struct LinePoints {
+  float point[15]{};
+  uint8_t code[16]{};
+  int count = 0;
+};
+
+/// The float above x; x is finite and not +0.
+QFMT_HD constexpr float next_float(float x) {
+  uint32_t const bits = float_bits(x);
+  if (bits == 0x80000001u) return 0.f;
+  return float_from_bits(x < 0.f ? bits - 1 : bits + 1);
+}
+
+/// A sign bit over magnitudes m: negative values stay below -m, so their points lie one float
+/// lower; the code of -0 ends at the largest negative number.
+template <SignMagnitudeFormat F>
+QFMT_HD consteval LinePoints line_points() {
+  constexpr int half = static_cast<int>(sizeof(F::magnitude_thresholds) / sizeof(float));
+  LinePoints line{{}, {}, 2 * half + 1};
+  for (int i = 0; i < half; ++i) {
+    float const m = F::magnitude_thresholds[half - 1 - i];
+    line.point[i] = float_from_bits(float_bits(-m) + 1);
+    line.point[half + 1 + i] = F::magnitude_thresholds[i];
+  }
+  line.point[half] = -0x1p-149f;
+  for (int i = 0; i <= half; ++i) {
+    line.code[i] = F::magnitude_codes[half - i] | F::sign_bit;
+    line.code[half + 1 + i] = F::magnitude_codes[i];
+  }
+  return line;
+}
+
+template <CodebookFormat F>
+QFMT_HD consteval LinePoints line_points() {
+  LinePoints line{{}, {}, host_points<F>.count - 1};
+  for (int i = 0; i < line.count; ++i) line.point[i] = host_points<F>.below[i];
+  for (int i = 0; i <= line.count; ++i) line.code[i] = host_points<F>.code[i];
+  return line;
+}
+
+/// Steps of 1 / per_unit, or none where two points share one. A point counts where the step holds
+/// floats on both sides of it.
+QFMT_HD consteval StepTable cut_steps(LinePoints const& line, int per_unit) {
+  StepTable t{per_unit, 2 * per_unit + 1};
   for (int i = 0; i < t.count; ++i) {
-    double const low = (i - t.origin - 1.0 / 64) / per_unit;
-    double const high = (i - t.origin + 1 + 1.0 / 64) / per_unit;
+    float const low = static_cast<float>(i - per_unit) / static_cast<float>(per_unit);
+    float const high = static_cast<float>(i + 1 - per_unit) / static_cast<float>(per_unit);
     int rank = 0;
-    while (rank < count && static_cast<double>(points[rank]) < low) ++rank;
-    bool const cut = rank < count && static_cast<double>(points[rank]) <= high;
-    if (cut && rank + 1 < count && static_cast<double>(points[rank + 1]) <= high) return {};
-    t.step[i] = {cut ? points[rank] : 2.f, static_cast<uint32_t>(rank)};
+    while (rank < line.count && line.point[rank] < low) ++rank;
+    int last = rank;
+    while (last < line.count && next_float(line.point[last]) < high) ++last;
+    if (last > rank + 1) return {};
+    t.step[i] = {last > rank ? line.point[rank] : 2.f, line.code[rank], line.code[last], 0};
   }
   return t;
 }
@@ -55,16 +92,9 @@ template <FormatSpec F>
 QFMT_HD consteval StepTable make_step_table() {
   StepTable t{};
   if constexpr (CodebookFormat<F> && bits_of<F> == 4) {
-    for (int per_unit = 8; per_unit <= 64 && t.per_unit == 0; per_unit *= 2) {
-      if constexpr (SignMagnitudeFormat<F>) {
-        t = cut_steps(F::magnitude_thresholds, F::magnitude_codes,
-                      static_cast<int>(sizeof(F::magnitude_thresholds) / sizeof(float)), per_unit,
-                      true);
-      } else if constexpr (!requires { F::encode(0.f); }) {
-        t = cut_steps(host_points<F>.below, host_points<F>.code, host_points<F>.count - 1, per_unit,
-                      false);
-      }
-    }
+    if constexpr (SignMagnitudeFormat<F> || !requires { F::encode(0.f); })
+      for (int per_unit = 8; per_unit <= 64 && t.per_unit == 0; per_unit *= 2)
+        t = cut_steps(line_points<F>(), per_unit);
   }
   return t;
 }

@@ -7,14 +7,38 @@
 #include "qfmt/io/mapped_file.hpp"
 #include "qfmt/io/safetensors_header.hpp"
 
+#include <concepts>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <system_error>
 #include <unordered_map>
 
 namespace qfmt::inline v0::io {
+
+/// A tensor of a file with its bytes, valid while the file lives.
+struct StoredTensor {
+  TensorInfo const* info;
+  std::span<std::byte const> bytes;
+  std::string const* file;  // its path
+
+  std::string subject() const { return info->name + " in " + *file; }
+};
+
+namespace detail {
+struct AnyVisitor {
+  void operator()(StoredTensor const&) const {}
+};
+}  // namespace detail
+
+/// Anything that holds tensors by name: a file, or the files of a sharded checkpoint.
+template <class Source>
+concept TensorSource = requires(Source const& source, std::string const& name) {
+  { source.locate(name) } -> std::same_as<std::optional<StoredTensor>>;
+  source.visit(detail::AnyVisitor{});
+};
 
 /// A safetensors file, mapped and checked; its tensors are views of the mapping. Move-only.
 class SafetensorsFile {
@@ -48,8 +72,28 @@ class SafetensorsFile {
                                  static_cast<std::size_t>(tensor.bytes()));
   }
 
+  /// The tensor of that name with its bytes, if there is one.
+  std::optional<StoredTensor> locate(std::string_view name) const {
+    TensorInfo const* const tensor = find(name);
+    if (tensor == nullptr) return std::nullopt;
+    return StoredTensor{tensor, bytes(*tensor), &file_.path()};
+  }
+
+  /// visitor(StoredTensor) for every tensor, in order of offset.
+  template <class Visitor>
+  void visit(Visitor&& visitor) const {
+    for (TensorInfo const& tensor : header_.tensors)
+      visitor(StoredTensor{&tensor, bytes(tensor), &file_.path()});
+  }
+
   /// An error if the file has been cut since it was opened.
   [[nodiscard]] Error check_unchanged() const { return file_.check_unchanged(); }
+
+  /// Gives the memory under these bytes of the file back; they stay readable. `again`: they will be
+  /// read once more.
+  void release(std::span<std::byte const> bytes, bool again = false) const {
+    file_.release(bytes, again);
+  }
 
  private:
   SafetensorsFile(MappedFile file, SafetensorsHeader header)

@@ -4,6 +4,7 @@
 // The JSON of a safetensors header, taken in as it is parsed.
 #pragma once
 
+#include "qfmt/io/printable.hpp"
 #include "qfmt/io/tensor_info.hpp"
 
 #include <nlohmann/json.hpp>
@@ -26,50 +27,7 @@ struct SafetensorsHeader {
   std::int64_t data_begin = 0;      // bytes before the data part
 };
 
-/// What no sound file exceeds. The first is the format's own limit.
-struct SafetensorsLimits {
-  static constexpr std::uint64_t header_bytes = 100'000'000;
-  static constexpr std::size_t tensors = 1'000'000;
-  static constexpr std::size_t rank = 64;
-  static constexpr std::size_t name_bytes = 4096;
-};
-
 namespace detail {
-
-/// Bytes of the control character (U+0000..1F, U+7F..9F) that UTF-8 text holds at i; 0 if none.
-inline std::size_t control_at(std::string_view text, std::size_t i) {
-  auto const byte = [text](std::size_t k) {
-    return k < text.size() ? static_cast<unsigned char>(text[k]) : 0xFFu;
-  };
-  if (byte(i) < 0x20 || byte(i) == 0x7F) return 1;
-  return byte(i) == 0xC2 && byte(i + 1) >= 0x80 && byte(i + 1) < 0xA0 ? 2 : 0;
-}
-
-/// The first 200 bytes or fewer, control characters spelled out: safe for a terminal.
-inline std::string printable(std::string_view text) {
-  std::size_t end = std::min<std::size_t>(text.size(), 200);
-  if (end < text.size())
-    while (end > 0 && (text[end] & 0xC0) == 0x80) --end;  // not within a character
-  std::string result;
-  for (std::size_t i = 0; i < end; ++i) {
-    std::size_t const control = control_at(text, i);
-    for (std::size_t k = 0; k < control; ++k) {
-      auto const c = static_cast<unsigned char>(text[i + k]);
-      result += {'\\', 'x', "0123456789abcdef"[c / 16], "0123456789abcdef"[c % 16]};
-    }
-    if (control == 0) result += text[i];
-    if (control == 2) ++i;
-  }
-  return result;
-}
-
-/// Why no tensor may have this name; null if one may.
-inline char const* fault_of_name(std::string_view name) {
-  if (name.size() > SafetensorsLimits::name_bytes) return "the name is longer than 4096 bytes";
-  for (std::size_t i = 0; i < name.size(); ++i)
-    if (control_at(name, i) != 0) return "the name holds control characters";
-  return nullptr;
-}
 
 /// Takes the header's JSON as it is parsed, so that a duplicate key is seen and a surplus of
 /// anything ends the parse. A callback that returns false stops it; `error` then says why.

@@ -21,14 +21,14 @@ __device__ inline uint32_t max_s16x2(uint32_t a, uint32_t b) {
 #endif
 }
 
-/// a * b rounded, and +0 where that is -0.
-__device__ inline float mul_positive_zero(float a, float b) {
+/// a * b + c, rounded once and down.
+__device__ inline float fma_down(float a, float b, float c) {
   float r;
-  asm("fma.rn.f32 %0, %1, %2, 0f00000000;" : "=f"(r) : "f"(a), "f"(b));
+  asm("fma.rm.f32 %0, %1, %2, %3;" : "=f"(r) : "f"(a), "f"(b), "f"(c));
   return r;
 }
 
-/// 1 if a > b, else 0; both finite.
+/// 1 if a > b, else 0. b may be infinite, neither is NaN.
 __device__ inline uint32_t is_greater(float a, float b) {
   float difference;  // its sign is right, because subnormals are kept
   asm("sub.rn.f32 %0, %1, %2;" : "=f"(difference) : "f"(b), "f"(a));

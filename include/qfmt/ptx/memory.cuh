@@ -30,6 +30,11 @@ __device__ inline void prefetch_l2([[maybe_unused]] void const* global,
 #endif
 }
 
+/// Asks for the line of an address to be brought near; waits for nothing. A hint.
+__device__ inline void prefetch_line(void const* global) {
+  asm volatile("prefetch.global.L1 [%0];" ::"l"(global));
+}
+
 /// Waits until the kernels this launch depends on have finished and their writes are visible. For
 /// launches that may begin early; else it returns at once.
 __device__ inline void wait_for_dependencies() {

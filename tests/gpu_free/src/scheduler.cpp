@@ -40,6 +40,7 @@ struct Barrier {
   std::vector<unsigned> arrived;  // all that count, the waiting ones among them
   std::vector<unsigned> waiting;
   unsigned expected = 0;
+  unsigned votes = 0;
   Site site{};
   shadow::Clock gathered;  // what those that arrived knew
 };
@@ -68,6 +69,7 @@ struct Machine {
   std::vector<unsigned> ready;
   std::vector<unsigned> live;  // per block
   std::vector<std::array<Barrier, 16>> barriers;
+  std::vector<unsigned> votes;  // per block, of its barrier that opened last
   Barrier cluster;
   unsigned cluster_generation = 0;
   shadow::Clock cluster_passed;
@@ -158,6 +160,7 @@ void try_release_block(unsigned rank) {
   Barrier& barrier = machine.barriers[rank][0];
   if (barrier.arrived.empty() || barrier.arrived.size() < machine.live[rank]) return;
   shadow::join_block(rank, barrier.arrived);
+  machine.votes[rank] = barrier.votes;
   release(barrier);
 }
 
@@ -262,6 +265,7 @@ void run_cluster(dim3 first_block) {
   machine.ready.clear();
   machine.live.assign(scheduler::blocks(), per_block);
   machine.barriers.assign(scheduler::blocks(), {});
+  machine.votes.assign(scheduler::blocks(), 0);
   machine.cluster = {};
   machine.cluster_generation = 0;
   poison_shared();
@@ -399,7 +403,9 @@ void sync_warp(unsigned mask, Site site) {
       mask, "__syncwarp", nothing, [=](auto const&) { shadow::join_lanes(first, mask); }, site);
 }
 
-void sync_block(Site site) {
+void sync_block(Site site) { count_block(false, site); }
+
+unsigned count_block(bool predicate, Site site) {
   Outside const outside;
   Thread const& t = thread();
   Barrier& barrier = machine.barriers[t.rank][0];
@@ -409,6 +415,7 @@ void sync_block(Site site) {
              scheduler::name_of(barrier.arrived.front()) + " is at the one" + text_of(barrier.site),
          site);
   barrier.site = site;
+  barrier.votes += predicate;
   barrier.arrived.push_back(t.id);
   barrier.waiting.push_back(t.id);
   if (barrier.arrived.size() == machine.live[t.rank]) {
@@ -418,6 +425,7 @@ void sync_block(Site site) {
   } else {
     scheduler::block("__syncthreads", site);
   }
+  return machine.votes[t.rank];
 }
 
 namespace {
@@ -427,7 +435,10 @@ void use_named(unsigned id, unsigned threads, bool waits, Site site) {
   if (threads == 0) threads = scheduler::threads_per_block();
   if (id > 15) fail("a block has barriers 0 to 15, not " + std::to_string(id), site);
   if (threads % 32 != 0) fail("a named barrier counts whole warps", site);
-  if (id == 0 && waits && threads == scheduler::threads_per_block()) return sync_block(site);
+  if (id == 0 && waits && threads == scheduler::threads_per_block()) {
+    count_block(false, site);
+    return;
+  }
   Barrier& barrier = machine.barriers[t.rank][id];
   if (!barrier.arrived.empty() && barrier.expected != threads)
     fail("named barrier " + std::to_string(id) + " is used with two counts of threads", site);

@@ -4,6 +4,7 @@
 // What rounding a value to a code needs, in shared memory.
 #pragma once
 
+#include "qfmt/codec/key_table.hpp"
 #include "qfmt/codec/step_table.hpp"
 #include "qfmt/ptx/lanes.cuh"
 
@@ -13,64 +14,81 @@ namespace detail {
 // As with the codebooks: device code can index a __device__ constexpr template, not a static
 // member.
 template <FormatSpec F>
-static __device__ constexpr auto device_steps = step_table<F>;
+static __constant__ auto constant_steps = step_table<F>;
+template <FormatSpec F>
+static __device__ constexpr auto device_keys = key_table<F>;
+
+/// Whether the code of a value is the number of decision points below it.
+template <FormatSpec F>
+QFMT_HD consteval bool codes_in_order() {
+  if constexpr (!CodebookFormat<F> || SignMagnitudeFormat<F>) {
+    return false;
+  } else {
+    return qfmt::detail::host_points<F>.in_order;
+  }
+}
 }  // namespace detail
 
-/// Rounds values that are relative to their block's scale to codes of F: finite t, not -0,
-/// |t| <= 1 + 2^-23 for codebooks. Used as LevelTable is.
+/// Rounds values that are relative to their block's scale to codes of F: finite t, of codebooks
+/// |t| <= 1 + 2^-23. Used as LevelTable is.
 ///
 /// 4-bit codebooks: one lookup and one comparison; the steps are kept once per pair of lanes, so
-/// that 8-byte lookups never meet in a bank. 8-bit codebooks: a search among the decision points.
+/// that 8-byte lookups never meet in a bank. 8-bit codebooks: two lookups and one comparison.
 /// Formulas, and codebooks whose points lie too close: their own function, without memory.
 /// Numerics: the bits of qfmt::encode<F>(t), of F::round(t) for formulas.
 template <FormatSpec F, int Threads>
 class EncodeTable {
   static constexpr int per_unit = step_table<F>.per_unit;
-  static constexpr int origin = step_table<F>.origin;
   static constexpr int steps = step_table<F>.count;
-  static constexpr uint64_t codes = step_table<F>.codes;
+  static constexpr int least_key = key_table<F>.least;
+  static constexpr int negative_keys = key_table<F>.half;
   static constexpr bool by_steps = per_unit != 0;
-  static constexpr bool by_search = CodebookFormat<F> && bits_of<F> == 8 && !requires {
-    F::encode(0.f);
-  };
+  static constexpr bool by_keys = negative_keys != 0;
+  static constexpr bool in_order = detail::codes_in_order<F>();
   static constexpr int copies = 16;
-  static constexpr int row_bytes = copies * 8;  // one step, all copies
+  static constexpr int row_bytes = copies * static_cast<int>(sizeof(Step));
 
   struct Steps {
-    Step entry[by_steps ? steps : 1][copies];
+    uint2 entry[by_steps ? steps : 1][copies];
   };
-  struct Points {
+  struct Keys {
     float below[256];
+    uint32_t rank[KeyTable::capacity / 4];
   };
   struct Nothing {};
 
  public:
   using TempStorage =
-      stl::conditional_t<by_steps, Steps, stl::conditional_t<by_search, Points, Nothing>>;
+      stl::conditional_t<by_steps, Steps, stl::conditional_t<by_keys, Keys, Nothing>>;
 
   __device__ explicit EncodeTable(TempStorage& storage) : storage_(storage) {}
 
   /// Called by every thread of a one-dimensional block of Threads, which synchronises before use.
   __device__ void fill() {
     if constexpr (by_steps) {
-      for (unsigned i = threadIdx.x; i < steps * copies; i += Threads) {
-        storage_.entry[i / copies][i % copies] = detail::device_steps<F>.step[i / copies];
+      constexpr unsigned entries = steps * copies;
+#pragma unroll
+      for (unsigned first = 0; first < entries; first += Threads) {
+        unsigned const i = first + threadIdx.x;
+        if (i >= entries) break;
+        uint2 step = *reinterpret_cast<uint2 const*>(&detail::constant_steps<F>.step[i / copies]);
+        if (in_order) step.y &= 15u;  // `above` is one more than `below`
+        storage_.entry[i / copies][i % copies] = step;
       }
-    } else if constexpr (by_search) {
+    } else if constexpr (by_keys) {
       for (unsigned i = threadIdx.x; i < 256; i += Threads)
         storage_.below[i] = qfmt::detail::points<F>().below[i];
+      for (unsigned i = threadIdx.x; i < KeyTable::capacity / 4; i += Threads)
+        storage_.rank[i] = reinterpret_cast<uint32_t const*>(detail::device_keys<F>.rank)[i];
     }
   }
 
   __device__ uint32_t operator()(float t) const {
     if constexpr (by_steps) {
       return step_code(t);
-    } else if constexpr (by_search) {
-      int rank = 0;
-#pragma unroll
-      for (int step = 128; step > 0; step /= 2)
-        rank += exact::greater(t, storage_.below[rank + step - 1]) ? step : 0;
-      if constexpr (qfmt::detail::host_points<F>.in_order) return static_cast<uint32_t>(rank);
+    } else if constexpr (by_keys) {
+      uint32_t const rank = key_rank(t);
+      if constexpr (in_order) return rank;
       return qfmt::detail::points<F>().code[rank];
     } else if constexpr (CodebookFormat<F>) {
       return encode<F>(t);
@@ -80,33 +98,30 @@ class EncodeTable {
   }
 
  private:
-  /// The product is added to a float whose last place is a 128th of a step, so its low bits hold
-  /// the step's number times the bytes of a row.
+  /// The product is added, rounding down, to a float whose last place is a 128th of a step: its low
+  /// bits hold the step's number times the bytes of a row.
   __device__ uint32_t step_code(float t) const {
     constexpr float scale = static_cast<float>(per_unit * row_bytes);
-    constexpr float base = 0x1.8p23f + static_cast<float>(origin * row_bytes);
+    constexpr float base = 0x1.8p23f + scale;
     constexpr uint32_t rows = (steps <= 32 ? 32 : steps <= 64 ? 64 : 256) - 1;
-    constexpr bool by_magnitude = SignMagnitudeFormat<F>;
-    float const x = by_magnitude ? float_from_bits(float_bits(t) & 0x7FFFFFFFu) : t;
-    uint32_t const place = float_bits(fmaf(x, scale, base)) & rows * row_bytes;
+    uint32_t const place = float_bits(ptx::fma_down(t, scale, base)) & rows * row_bytes;
     auto const* const table = reinterpret_cast<unsigned char const*>(storage_.entry);
-    Step const s = *reinterpret_cast<Step const*>(
-        table + (place | threadIdx.x % copies * static_cast<unsigned>(sizeof(Step))));
-    uint32_t const rank = s.rank + ptx::is_greater(x, s.threshold);
-    if constexpr (by_magnitude) {  // t is not -0, so its sign is that of a number below zero
-      uint32_t const sign = (float_bits(t) >> 31) * F::sign_bit;
-      return (__byte_perm(code_bytes(0), code_bytes(4), rank) & 15u) | sign;
-    } else if constexpr (qfmt::detail::host_points<F>.in_order) {
-      return rank;
+    uint2 const step = *reinterpret_cast<uint2 const*>(table + (place | threadIdx.x % copies * 8));
+    uint32_t const above = ptx::is_greater(t, float_from_bits(step.x));
+    if constexpr (in_order) {
+      return step.y + above;
     } else {
-      return static_cast<uint32_t>(codes >> 4 * rank) & 15u;
+      return __byte_perm(step.y, 0, 0x4440u + above);
     }
   }
 
-  /// The codes of four ranks, a byte each.
-  static constexpr __device__ uint32_t code_bytes(int rank) {
-    auto const code = [](int r) { return static_cast<uint32_t>(codes >> 4 * r) & 15u; };
-    return code(rank) | code(rank + 1) << 8 | code(rank + 2) << 16 | code(rank + 3) << 24;
+  __device__ uint32_t key_rank(float t) const {
+    uint32_t const bits = float_bits(t);
+    auto const leading = static_cast<int>((bits & 0x7FFFFFFFu) >> KeyTable::shift);
+    int const key = (leading > least_key ? leading : least_key) - least_key +
+                    static_cast<int>(bits >> 31) * negative_keys;
+    uint32_t const rank = reinterpret_cast<uint8_t const*>(storage_.rank)[key];
+    return rank + ptx::is_greater(t, storage_.below[rank]);
   }
 
   TempStorage& storage_;

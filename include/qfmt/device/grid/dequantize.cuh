@@ -27,8 +27,8 @@ constexpr Errc check_dequantize(QuantizedSpan<S> const& in, T const* out) {
 template <SchemeSpec S, Element T>
 Status dequantize(QuantizedSpan<S const> in, T* out, cudaStream_t stream) {
   using E = kernel_element_t<T>;
-  using Decoder = block::TileDecoder<S const, E, grid::DequantizeTuning::threads,
-                                     grid::DequantizeTuning::packs>;
+  using Tuning = grid::DequantizeTuning<S, E>;
+  using Decoder = block::TileDecoder<S const, E, Tuning::threads, Tuning::packs>;
   if (Errc const e = check_dequantize(in, out); e != Errc::ok) return {e};
   if (in.size == 0) return {};
   E* const to = as_kernel_elements(out);
@@ -40,8 +40,7 @@ Status dequantize(QuantizedSpan<S const> in, T* out, cudaStream_t stream) {
   bool const aligned = is_aligned(in.codes, Decoder::bytes_per_pack) && is_aligned(out, 16);
   return launch(
       aligned ? grid::dequantize_kernel<S, E, true> : grid::dequantize_kernel<S, E, false>,
-      {.blocks = ceil_div(in.size, Decoder::tile), .threads = grid::DequantizeTuning::threads},
-      stream, in, to);
+      {.blocks = ceil_div(in.size, Decoder::tile), .threads = Tuning::threads}, stream, in, to);
 }
 
 /// The same for a view that could be written through.

@@ -11,16 +11,18 @@ namespace grid QFMT_HIDDEN {
 /// Measured on an H200 (bench/results): many short blocks, each with all its loads in flight before
 /// it builds its table, keep reads and writes flowing better than a persistent grid. 16 KB written
 /// a block.
+template <SchemeSpec S, Element T>
 struct DequantizeTuning {
   static constexpr int threads = 512;
-  static constexpr int packs = 2;            // 16-byte stores of a thread
-  static constexpr int prefetch_group = 16;  // blocks for which one block asks the L2 for codes
-  static constexpr int prefetch_ahead = 4;   // groups
+  static constexpr int packs =
+      S::is_nested && sizeof(T) == 2 ? 4 : 2;  // 16-byte stores of a thread
+  static constexpr int prefetch_group = 8;     // blocks for which one block asks the L2 for codes
+  static constexpr int prefetch_ahead = packs == 4 ? 4 : 8;  // groups
 };
 
 /// out[i] = value i of `in`, rounded once to T.     out: (in.size)
 /// Aligned: in.codes to a pack of codes, out to 16 bytes.
-template <SchemeSpec S, Element T, bool Aligned, class Tuning = DequantizeTuning>
+template <SchemeSpec S, Element T, bool Aligned, class Tuning = DequantizeTuning<S, T>>
 __launch_bounds__(Tuning::threads, Aligned ? 2048 / Tuning::threads : 1) __global__
     void dequantize_kernel(QuantizedSpan<S const> in, T* out) {
   using Decoder = block::TileDecoder<S const, T, Tuning::threads, Tuning::packs>;
@@ -37,7 +39,8 @@ __launch_bounds__(Tuning::threads, Aligned ? 2048 / Tuning::threads : 1) __globa
     }
   }
 
-  auto const store = [&](int i, auto const& values, [[maybe_unused]] int count) {
+  auto const store = [&](int i, float const(&values)[Decoder::values_per_pack],
+                         [[maybe_unused]] int count) {
     auto const rounded = thread::round_to<T>(values);
     if constexpr (Aligned) {
       thread::store_elements(rounded, out + first + i);

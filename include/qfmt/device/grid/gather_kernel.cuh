@@ -41,12 +41,13 @@ __launch_bounds__(GatherTuning::threads) __global__
   Decoder decoder(storage);
   if (Aligned && n == Decoder::tile) {
     decoder.template decode<true>(table.values, begin + column, n,
-                                  [&](int i, auto const& values, int) {
+                                  [&](int i, float const(&values)[Decoder::values_per_pack], int) {
                                     thread::store_elements(thread::round_to<T>(values), to + i);
                                   });
   } else {
     decoder.template decode<false>(
-        table.values, begin + column, n, [&](int i, auto const& values, int count) {
+        table.values, begin + column, n,
+        [&](int i, float const(&values)[Decoder::values_per_pack], int count) {
           thread::store_elements(thread::round_to<T>(values), to + i, count);
         });
   }

@@ -20,6 +20,7 @@ template <class Node>
 __launch_bounds__(block::ScaleSummer::threads) __global__
     void sum_scales_kernel(Node const* nodes, int64_t size, ScaleSum* sums) {
   __shared__ block::ScaleSummer::TempStorage storage;
+  ptx::launch_dependents();
   ptx::wait_for_dependencies();
   block::ScaleSummer summer(storage);
   ScaleSum const sum = summer(int64_t{blockIdx.x} * block::ScaleSummer::capacity, size,

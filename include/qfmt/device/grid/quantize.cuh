@@ -40,30 +40,37 @@ Status quantize_plain(T const* values, int64_t size, [[maybe_unused]] int64_t ro
   constexpr int pack = thread::elements_per_vector<T>;
   bool const aligned = is_aligned(values, 16) && is_aligned(out.codes, pack * S::bits / 8);
   if constexpr (S::is_row_wise) {
-    constexpr int narrow = 128, wide = 512;
     bool const rows_aligned = aligned && row_length % pack == 0;
-    bool const fits_narrow = row_length <= int64_t{narrow} * grid::row_packs * pack;
-    auto* const kernel =
-        fits_narrow ? (rows_aligned ? grid::quantize_rows_kernel<S, T, Encoder, narrow, true>
-                                    : grid::quantize_rows_kernel<S, T, Encoder, narrow, false>)
-                    : (rows_aligned ? grid::quantize_rows_kernel<S, T, Encoder, wide, true>
-                                    : grid::quantize_rows_kernel<S, T, Encoder, wide, false>);
-    return launch(kernel, {.blocks = size / row_length, .threads = fits_narrow ? narrow : wide},
-                  stream, values, row_length, out);
+    auto const launch_with = [&]<int threads>() {
+      return launch(rows_aligned ? grid::quantize_rows_kernel<S, T, Encoder, threads, true>
+                                 : grid::quantize_rows_kernel<S, T, Encoder, threads, false>,
+                    {.blocks = size / row_length, .threads = threads}, stream, values, row_length,
+                    out);
+    };
+    int64_t const threads = row_length / (grid::row_packs * pack);  // that keep a row in registers
+    if (threads <= 128) return launch_with.template operator()<128>();
+    if (threads <= 256) return launch_with.template operator()<256>();
+    return launch_with.template operator()<512>();
   } else {
-    using Tuning = grid::QuantizeTuning;
+    using Tuning = grid::QuantizeTuning<S::bits, T>;
     using Blocks = warp::BlockEncoder<typename S::format, S::block_size, T, Encoder, Tuning::packs>;
-    auto* const kernel = aligned ? grid::quantize_kernel<S, T, Encoder, true>
-                                 : grid::quantize_kernel<S, T, Encoder, false>;
-    return launch(kernel,
-                  {.blocks = ceil_div(size, int64_t{Blocks::tile} * Tuning::warps),
-                   .threads = Tuning::warps * warp::size},
-                  stream, values, size, out);
+    LaunchShape shape{.threads = Tuning::warps * warp::size};
+    int64_t const whole = aligned ? size - size % Blocks::tile : 0;
+    shape.blocks = ceil_div(whole, int64_t{Blocks::tile} * Tuning::warps);
+    if (Status const s =
+            launch(grid::quantize_kernel<S, T, Encoder, true>, shape, stream, values, whole, out);
+        !s)
+      return s;
+    out.codes += whole * S::bits / 8;  // what is left, or all of it
+    out.absmax += whole / S::block_size;
+    shape.blocks = ceil_div(size - whole, int64_t{Blocks::tile} * Tuning::warps);
+    return launch(grid::quantize_kernel<S, T, Encoder, false>, shape, stream, values + whole,
+                  size - whole, out);
   }
 }
 
-/// Groups of scales share the work of finding the mean again: not more blocks than this.
-inline constexpr int64_t most_scale_encoders = 256;
+/// Each block sums the last level again, so there are not more of them than fill a large GPU.
+inline constexpr int64_t most_scale_encoders = 1024;
 
 /// Nested scales of `blocks` plain ones, given the nodes whose sum is theirs; null: the offset.
 template <class Encoder, class Node>
@@ -98,7 +105,7 @@ Status nest_scales(float* absmax, QuantizedSpan<S> const& out, cudaStream_t stre
   if (Status const s = launch(grid::sum_scales_kernel<float>, shape, stream, absmax, blocks, sums);
       !s)
     return s;
-  while (nodes > scale_sum_fan_in) {
+  while (nodes > last_scale_sums) {
     ScaleSum* const next = sums + nodes;
     shape.blocks = ceil_div(nodes, scale_sum_fan_in);
     if (Status const s =

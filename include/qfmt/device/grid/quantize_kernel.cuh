@@ -3,20 +3,33 @@
 #pragma once
 
 #include "qfmt/device/warp/block_encoder.cuh"
+#include "qfmt/ptx/memory.cuh"
 #include "qfmt/scheme/scheme.hpp"
 
 namespace qfmt::inline v0 {
 namespace grid QFMT_HIDDEN {
 
+/// Measured on an H200 (bench/results): small blocks with long tiles where work per value is the
+/// limit, shorter tiles and more of them where 8-bit codes of 16-bit values make memory the limit.
+template <int Bits, Element T>
 struct QuantizeTuning {
-  static constexpr int warps = 8;
-  static constexpr int packs = 4;  // 16-byte loads a lane has in flight, at least
+  static constexpr int warps = 4;
+  static constexpr int packs = Bits == 8 && sizeof(T) == 2 ? 4 : 8;  // 16-byte loads of a lane
+
+  /// Blocks of threads that an SM holds. A block of values that is longer than a tile, or a kernel
+  /// for any alignment, takes the registers it needs.
+  QFMT_HD static constexpr int blocks_per_sm(int block_size, bool aligned) {
+    if (!aligned || block_size > packs * warp::size * thread::elements_per_vector<T>) return 1;
+    return packs == 4 ? 8 : sizeof(T) == 2 ? 5 : 4;
+  }
 };
 
 /// Codes and f32 scales of `size` values in blocks of S::block_size.     values: (size)
-/// Aligned: values to 16 bytes, out.codes to a pack of codes.
-template <SchemeSpec S, Element T, class Encoder, bool Aligned, class Tuning = QuantizeTuning>
-__launch_bounds__(Tuning::warps* warp::size) __global__
+/// Aligned: values to 16 bytes, out.codes to a pack of codes, and `size` is whole tiles of a warp.
+template <SchemeSpec S, Element T, class Encoder, bool Aligned,
+          class Tuning = QuantizeTuning<S::bits, T>>
+__launch_bounds__(Tuning::warps* warp::size,
+                  Tuning::blocks_per_sm(S::block_size, Aligned)) __global__
     void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
   using F = typename S::format;
   using Blocks = warp::BlockEncoder<F, S::block_size, T, Encoder, Tuning::packs>;
@@ -27,22 +40,13 @@ __launch_bounds__(Tuning::warps* warp::size) __global__
   int64_t const tile = int64_t{blockIdx.x} * Tuning::warps + threadIdx.x / warp::size;
   int64_t const first = tile * Blocks::tile;
   int64_t const left = size - first;
-  bool const whole = Aligned && left >= Blocks::tile;
   int const n = left >= Blocks::tile ? Blocks::tile : left > 0 ? static_cast<int>(left) : 0;
   typename Blocks::Values packs[Blocks::packs];
-  if (whole) {
-    Blocks::template load<true>(values + first, n, packs);
-  } else {
-    Blocks::template load<false>(values + first, n, packs);
-  }
+  if (!Aligned || n > 0) Blocks::template load<Aligned>(values + first, n, packs);
   table.fill();
+  ptx::launch_dependents();
   __syncthreads();
-  if (n == 0) return;
-  if (whole) {
-    Blocks::template encode<true>(packs, first, n, table, out);
-  } else {
-    Blocks::template encode<false>(packs, first, n, table, out);
-  }
+  if (n > 0) Blocks::template encode<Aligned>(packs, first, n, table, out);
 }
 
 }  // namespace grid

@@ -17,7 +17,7 @@ inline constexpr int row_packs = 8;
 /// One block quantizes one row: codes, and absmax per row.     values: (rows, row_length)
 /// Aligned: every row of values to 16 bytes, every row of codes to a pack of codes.
 template <SchemeSpec S, Element T, class Encoder, int Threads, bool Aligned>
-__launch_bounds__(Threads) __global__
+__launch_bounds__(Threads, 1024 / Threads) __global__
     void quantize_rows_kernel(T const* values, int64_t row_length, warp::Encoded out) {
   using F = typename S::format;
   constexpr int pack = thread::elements_per_vector<T>;
@@ -61,7 +61,7 @@ __launch_bounds__(Threads) __global__
   float const absmax = peak.absmax();
   thread::BlockRounding<Encoder, F> const rounding(absmax);
   if (threadIdx.x == 0) out.absmax[blockIdx.x] = absmax;
-  auto const store = [&](auto const& packed, int64_t i) {
+  auto const store = [&](thread::PackOf<F, pack> const& packed, int64_t i) {
     int const n = valid(i);
     if (Aligned && n == pack) {
       thread::store_codes(packed, codes + i);

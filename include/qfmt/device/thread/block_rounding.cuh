@@ -33,7 +33,7 @@ class BlockRounding<Nearest, F> {
   }
 
   __device__ bool uses_table() const { return by_table_; }
-  __device__ float relative(float x) const { return ptx::mul_positive_zero(x, factor_); }
+  __device__ float relative(float x) const { return exact::mul(x, factor_); }
   __device__ uint32_t code(float x) const {
     if (!is_finite(absmax_)) return static_cast<uint8_t>(zero_code<F>);
     return encode<F>(x, absmax_);

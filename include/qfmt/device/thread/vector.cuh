@@ -16,8 +16,8 @@ struct Words {
   uint32_t word[(Bytes + 3) / 4];
 };
 
-/// Reads Bytes bytes in one access through the read-only path. `from` is aligned to Bytes, and
-/// nothing writes there while the kernel runs.
+/// Reads Bytes bytes of global memory in one access through the read-only path. `from` is aligned
+/// to Bytes, and nothing writes there while the kernel runs.
 template <int Bytes>
 __device__ Words<Bytes> load_words(void const* from) {
   if constexpr (Bytes == 16) {

@@ -69,6 +69,8 @@ void sync_warp(unsigned mask, Site site);
 
 /// __syncthreads. All threads of the block that have not ended must come to the same source line.
 void sync_block(Site site);
+/// The same; in how many of the block's threads `predicate` holds.
+unsigned count_block(bool predicate, Site site);
 
 /// bar.sync / bar.arrive `id` with `threads` threads, 0 meaning the whole block.
 void sync_named(unsigned id, unsigned threads, Site site);

@@ -17,6 +17,15 @@ extern dim3 blockDim, gridDim;
 inline constexpr int warpSize = 32;
 
 inline void __syncthreads(GPU_FREE_SITE) { ::gpu_free::sync_block(site); }
+inline int __syncthreads_count(int predicate, GPU_FREE_SITE) {
+  return static_cast<int>(::gpu_free::count_block(predicate != 0, site));
+}
+inline int __syncthreads_or(int predicate, GPU_FREE_SITE) {
+  return ::gpu_free::count_block(predicate != 0, site) != 0;
+}
+inline int __syncthreads_and(int predicate, GPU_FREE_SITE) {
+  return ::gpu_free::count_block(predicate == 0, site) == 0;
+}
 inline void __syncwarp(unsigned mask = 0xFFFFFFFFu, GPU_FREE_SITE) {
   ::gpu_free::sync_warp(mask, site);
 }

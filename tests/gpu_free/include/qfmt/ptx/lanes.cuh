@@ -22,12 +22,19 @@ inline uint32_t max_s16x2(uint32_t a, uint32_t b) {
   return larger(a, b) | larger(a >> 16, b >> 16) << 16;
 }
 
-inline float mul_positive_zero(float a, float b) {
-  float const product = a * b;
-  return product == 0.f ? 0.f : product;
+/// The product is exact in double. The nearest float is the one wanted or the one above it; their
+/// distance to c is exact for the magnitudes that kernels use.
+inline float fma_down(float a, float b, float c) {
+  double const product = static_cast<double>(a) * b;
+  float const nearest = std::fma(a, b, c);
+  bool const is_above = static_cast<double>(nearest) - c > product;
+  return is_above ? std::nextafter(nearest, -INFINITY) : nearest;
 }
 
-inline uint32_t is_greater(float a, float b) { return a > b; }
+inline uint32_t is_greater(float a, float b) {
+  float const difference = b - a;  // as the instructions do it: the sign of that
+  return difference != difference ? 0 : float_bits(difference) >> 31;
+}
 
 inline float flushed(float a) {
   return std::fpclassify(a) == FP_SUBNORMAL ? std::copysign(0.f, a) : a;

@@ -27,6 +27,8 @@ inline void prefetch_l2(void const* global, uint32_t bytes, GPU_FREE_SITE) {
     gpu_free::fail("prefetch_l2: address and size are multiples of 16", site);
 }
 
+inline void prefetch_line(void const*) {}
+
 inline void wait_for_dependencies() {}
 inline void launch_dependents() {}
 

@@ -64,8 +64,11 @@ inline std::vector<gpu_free::Piece> tile_pieces(std::byte* shared, TensorMapCont
           inside ? map.data + y * map.shape.row_bytes + x * bytes : nullptr;
       if (!pieces.empty() && e * bytes % 16 != 0) {
         gpu_free::Piece& last = pieces.back();
-        auto const* const end = static_cast<std::byte const*>(last.from) + last.bytes;
-        if (inside ? last.from != nullptr && end == from : last.from == nullptr) {
+        bool const goes_on = inside
+                                 ? last.from != nullptr &&
+                                       static_cast<std::byte const*>(last.from) + last.bytes == from
+                                 : last.from == nullptr;
+        if (goes_on) {
           last.bytes += static_cast<std::size_t>(bytes);
           continue;
         }

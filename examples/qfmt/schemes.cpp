@@ -1,0 +1,213 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+#include "schemes.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <regex>
+
+#include "names.hpp"
+
+namespace app {
+
+struct Schemes::Rule {
+  std::string text;
+  std::regex pattern;
+  Codec const* codec;  // null: keep
+};
+
+namespace {
+
+using qfmt::io::Dtype, qfmt::io::QuantizationConfig;
+
+QuantizationConfig config_from(SchemeOptions const& options) {
+  if (options.preset.empty()) {
+    QuantizationConfig config;
+    config.load_in_8bit = options.format == qfmt::Int8::name;
+    config.load_in_4bit = !config.load_in_8bit;
+    if (config.load_in_4bit) config.bnb_4bit_quant_type = options.format;
+    config.bnb_4bit_use_double_quant = options.double_quant;
+    return config;
+  }
+  if (auto const preset = qfmt::io::preset_named(options.preset)) return *preset;
+  auto const json = read_config(options.preset);
+  auto const at = json.find("quantization_config");
+  return value_or_fail(
+      qfmt::io::parse_quantization_config(at == json.end() ? json : *at, options.preset),
+      exit_bad_input);
+}
+
+void refuse_contradictions(SchemeOptions const& options) {
+  bool const int8 = options.format == qfmt::Int8::name;
+  if (options.format.empty() == options.preset.empty())
+    throw Failure(exit_usage, "give either --format or --preset");
+  if (!options.preset.empty() && options.double_quant)
+    throw Failure(exit_usage, "--preset says whether scales are quantized: no --double-quant");
+  if (int8 && options.block_size_given)
+    throw Failure(exit_usage, "--format int8 has one scale a row: it takes no --block-size");
+  if (int8 && options.double_quant)
+    throw Failure(exit_usage, "--format int8 keeps its scales plain: it takes no --double-quant");
+  if (int8 && !options.quant_storage.empty())
+    throw Failure(exit_usage, "--format int8 is stored as int8: it takes no --quant-storage");
+}
+
+bool can_be_quantized(qfmt::io::TensorInfo const& tensor) {
+  return is_floating_point(tensor.dtype) && tensor.shape.size() >= 2 && tensor.bytes() > 0;
+}
+
+void refuse_quantized(Model const& model) {
+  auto const found = value_or_fail(qfmt::io::find_quantized(model.checkpoint), exit_bad_input);
+  if (!found.empty())
+    throw Failure(
+        exit_cannot_quantize,
+        fmt::format("{}: {} is quantized already ({}); start from the original weights",
+                    model.path.string(), found.front().name, scheme_text(found.front().desc)));
+  if (model.config.is_object() && model.config.contains("quantization_config"))
+    throw Failure(exit_cannot_quantize,
+                  model.path.string() + ": config.json says that it is quantized already");
+}
+
+}  // namespace
+
+Schemes::~Schemes() = default;
+
+Schemes::Schemes(SchemeOptions const& options) : options_(options) {
+  refuse_contradictions(options);
+  config_ = config_from(options);
+  if (!options.quant_storage.empty())
+    config_.bnb_4bit_quant_storage = *qfmt::io::torch_dtype_named(options.quant_storage);
+  if (auto desc = config_.scheme()) {
+    if (!desc->row_wise) desc->block_size = options.block_size;
+    codec_ = known(*desc);
+  }
+  for (auto const& rule : options.rules) add_rule(rule);
+}
+
+Codec const* Schemes::known(qfmt::SchemeDesc const& desc) const {
+  Codec const* const codec = find_codec(desc);
+  if (codec == nullptr) throw Failure(exit_usage, "no such scheme: " + scheme_text(desc));
+  if (!qfmt::io::bitsandbytes_loads(desc) && !options_.native)
+    throw Failure(exit_usage, "bitsandbytes cannot load " + scheme_text(desc) +
+                                  "; --native writes it all the same, for qfmt alone");
+  return codec;
+}
+
+void Schemes::add_rule(std::string const& text) {
+  auto const equals = text.rfind('=');
+  auto const scheme = equals == text.npos ? "" : text.substr(equals + 1);
+  auto const desc = scheme_named(scheme);
+  if (!desc && scheme != "keep")
+    throw Failure(exit_usage, "--rule " + text +
+                                  ": it is no REGEX=SCHEME with a scheme like nf4, "
+                                  "fp4/128/double, int8 or keep");
+  try {
+    rules_.push_back({text, std::regex(text.substr(0, equals)), desc ? known(*desc) : nullptr});
+  } catch (std::regex_error const& error) {
+    throw Failure(exit_usage, "--rule " + text + ": " + error.what());
+  }
+}
+
+bool Schemes::is_skipped(std::string const& tensor) const {
+  return std::ranges::any_of(options_.skip_modules,
+                             [&](auto const& module) { return names_module(tensor, module); });
+}
+
+Step Schemes::step_of(Model const& model, qfmt::io::SafetensorsFile const& file,
+                      qfmt::io::TensorInfo const& tensor, std::vector<std::string>& notes) const {
+  Step step{&tensor, &file};
+  if (!can_be_quantized(tensor)) return step;
+  auto const module = module_name(tensor.name);
+  auto const rule = std::ranges::find_if(
+      rules_, [&](Rule const& r) { return std::regex_search(tensor.name, r.pattern); });
+  if (rule != rules_.end()) {
+    step.codec = rule->codec;
+  } else if (!is_skipped(tensor.name) && !config_.skips(module)) {
+    // Of a folder, which transformers is to load, linear layers alone.
+    bool const linear = tensor.shape.size() == 2 && !module.empty() && !is_left_alone(module);
+    if (!model.is_folder || linear) step.codec = codec_;
+    if (model.is_folder && tensor.shape.size() > 2)
+      notes.push_back(tensor.name + " passes through: a --rule of its own would quantize it");
+  }
+  if (step.codec != nullptr && step.codec->desc.row_wise && tensor.shape.size() != 2) {
+    step.codec = nullptr;
+    notes.push_back(tensor.name + " passes through: int8 needs two dimensions");
+  }
+  step.transpose = step.codec != nullptr && tensor.shape.size() == 2 &&
+                   (is_conv1d(model.field("model_type"), module) ||
+                    std::ranges::any_of(options_.transpose_modules, [&](auto const& m) {
+                      return names_module(tensor.name, m);
+                    }));
+  return step;
+}
+
+std::vector<Step> Schemes::steps(Model const& model, std::vector<std::string>& notes) const {
+  refuse_quantized(model);
+  std::vector<Step> steps;
+  for (auto const& file : model.checkpoint.files())
+    for (auto const& tensor : file.tensors()) steps.push_back(step_of(model, file, tensor, notes));
+  note_unmatched(model, notes);
+  if (std::ranges::none_of(steps, [](Step const& step) { return step.codec != nullptr; }))
+    notes.push_back("no tensor is quantized");
+  refuse_mixed(steps, model);
+  return steps;
+}
+
+void Schemes::note_unmatched(Model const& model, std::vector<std::string>& notes) const {
+  auto const none_matches = [&](auto const& matches) {
+    bool any = false;
+    model.checkpoint.visit(
+        [&](qfmt::io::StoredTensor const& tensor) { any = any || matches(tensor.info->name); });
+    return !any;
+  };
+  for (auto const& module : options_.skip_modules)
+    if (none_matches([&](auto const& name) { return names_module(name, module); }))
+      notes.push_back("--skip-modules " + module + " matches no tensor");
+  for (auto const& module : options_.transpose_modules)
+    if (none_matches([&](auto const& name) { return names_module(name, module); }))
+      notes.push_back("--transpose-modules " + module + " matches no tensor");
+  for (Rule const& rule : rules_)
+    if (none_matches([&](auto const& name) { return std::regex_search(name, rule.pattern); }))
+      notes.push_back("--rule " + rule.text + " matches no tensor");
+}
+
+/// One config.json says 4 bit or 8 bit, for all weights.
+void Schemes::refuse_mixed(std::vector<Step> const& steps, Model const& model) const {
+  if (!model.is_folder || options_.native) return;
+  for (Step const& step : steps)
+    if (step.codec != nullptr && step.codec->desc.row_wise != config_.load_in_8bit)
+      throw Failure(exit_usage, step.tensor->name + " as " + scheme_text(step.codec->desc) +
+                                    ": bitsandbytes loads a folder of 4-bit or of int8 weights, "
+                                    "not of both; --native writes it all the same");
+}
+
+qfmt::io::QuantizedWeight Schemes::describe(Step const& step) const {
+  qfmt::io::QuantizedWeight weight{step.tensor->name, step.codec->desc, step.tensor->dtype,
+                                   step.tensor->shape};
+  if (step.transpose) std::swap(weight.shape[0], weight.shape[1]);
+  if (!weight.desc.row_wise) weight.stored.dtype = config_.bnb_4bit_quant_storage;
+  return weight;
+}
+
+QuantizationConfig Schemes::config(std::vector<Step> const& steps, Model const& model) const {
+  auto config = config_;
+  if (options_.preset.empty() && config.load_in_4bit)
+    config.bnb_4bit_compute_dtype = model.dtype().value_or(Dtype::F32);
+  // By their full names, so that transformers keeps exactly what stays as it is; the output head,
+  // too, where it has no tensor of its own.
+  std::vector<std::string> kept;
+  bool head_quantized = false;
+  for (Step const& step : steps) {
+    auto const module = module_name(step.tensor->name);
+    head_quantized = head_quantized || (module == "lm_head" && step.codec != nullptr);
+    if (step.codec == nullptr && step.tensor->shape.size() == 2 && !module.empty())
+      kept.push_back(module);
+  }
+  if (!head_quantized) kept.push_back("lm_head");
+  std::ranges::sort(kept);
+  kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
+  config.llm_int8_skip_modules = std::move(kept);
+  return config;
+}
+
+}  // namespace app
