@@ -1,0 +1,474 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// y = x * dequantize(w)^T on a GPU beside cuBLAS and bitsandbytes, and beside what memory allows.
+//
+//   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
+//        -lcublas -lcublasLt -o matmul_bench
+//   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
+//   M,M]
+//
+// Not a Google Benchmark: contenders take turns within one process and one repetition, so that what
+// clocks and neighbours do meets all of them alike. Each is a CUDA graph of launches over weights
+// that together are larger than four times the L2; the median of the repetitions counts.
+//   GB/s     bytes that must move (codes, scales, x, y) over time
+//   copy     that over the rate of an eager device-to-device copy of the same run
+#include "qfmt/format/fp4.hpp"
+#include "qfmt/format/int8.hpp"
+#include "qfmt/format/nf4.hpp"
+#include "qfmt/layout/placement.hpp"
+#include "qfmt/ops/matmul_cublaslt.cuh"
+
+#include <cublas_v2.h>
+#include <cuda_bf16.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <dlfcn.h>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace qfmt;
+using T = __nv_bfloat16;
+using Plain = Scheme<Format<NF4>>;
+using Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
+
+constexpr int repetitions = 9;
+constexpr double graph_microseconds = 1500;
+
+void require(cudaError_t error, char const* what) {
+  if (error == cudaSuccess) return;
+  std::printf("%s: %s\n", what, cudaGetErrorString(error));
+  std::exit(2);
+}
+void require(Status status, char const* what) {
+  if (status) return;
+  std::printf("%s: %s (%d)\n", what, message(status.code), status.native);
+  std::exit(2);
+}
+
+__device__ std::uint32_t mix(std::uint64_t i, std::uint32_t seed) {
+  std::uint64_t z = (i + seed) * 0x9E3779B97F4A7C15ull;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+  return static_cast<std::uint32_t>(z ^ (z >> 31));
+}
+__global__ void fill_bytes(std::uint8_t* p, std::int64_t n, std::uint32_t seed) {
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
+       i += std::int64_t{gridDim.x} * blockDim.x)
+    p[i] = static_cast<std::uint8_t>(mix(static_cast<std::uint64_t>(i), seed));
+}
+template <class E>
+__global__ void fill_reals(E* p, std::int64_t n, float low, float high, std::uint32_t seed) {
+  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
+       i += std::int64_t{gridDim.x} * blockDim.x)
+    p[i] = from_float<E>(
+        low + (high - low) * static_cast<float>(mix(static_cast<std::uint64_t>(i), seed) >> 8) *
+                  0x1p-24f);
+}
+
+struct Memory {
+  std::vector<void*> blocks;
+  ~Memory() {
+    for (void* p : blocks) cudaFree(p);
+  }
+  template <class E>
+  E* get(std::int64_t n) {
+    void* p = nullptr;
+    require(cudaMalloc(&p, static_cast<std::size_t>(n) * sizeof(E)), "cudaMalloc");
+    blocks.push_back(p);
+    return static_cast<E*>(p);
+  }
+};
+
+/// Random codes and scales: every set of weights is another.
+template <SchemeSpec S>
+QuantizedMatrix<S> random_matrix(Memory& memory, std::int64_t n, std::int64_t k, unsigned seed) {
+  auto* const storage = memory.get<std::uint8_t>(storage_bytes<S>(n, k));
+  auto const w = place<S>(storage, n, k);
+  fill_bytes<<<2048, 256>>>(w.values.codes, codes_bytes<S>(n * k), seed);
+  if constexpr (S::is_nested) {
+    auto const& inner = w.values.scales.absmax;
+    fill_bytes<<<2048, 256>>>(inner.codes, inner.size, seed + 1);
+    fill_reals<<<256, 256>>>(inner.scales.absmax, block_count<AbsmaxScheme>(inner.size), .005f,
+                             .01f, seed + 2);
+    fill_reals<<<1, 1>>>(w.values.scales.offset, 1, .02f, .03f, seed + 3);
+  } else {
+    fill_reals<<<2048, 256>>>(w.values.scales.absmax, block_count<S>(n * k, k), .01f, .03f, seed);
+  }
+  return w;
+}
+
+struct Timed {
+  std::string name;
+  double bytes = 0;  // that must move in one launch
+  std::function<void(int set, cudaStream_t)> launch;
+  cudaGraphExec_t graph = nullptr;
+  int launches = 0;
+  std::vector<double> microseconds;
+  double median() const {
+    auto sorted = microseconds;
+    std::sort(sorted.begin(), sorted.end());
+    return sorted.empty() ? 0 : sorted[sorted.size() / 2];
+  }
+};
+
+struct Clock {
+  cudaStream_t stream = nullptr;
+  cudaEvent_t begin = nullptr, end = nullptr;
+  Clock() {
+    require(cudaStreamCreate(&stream), "stream");
+    require(cudaEventCreate(&begin), "event");
+    require(cudaEventCreate(&end), "event");
+  }
+  template <class Work>
+  double microseconds(Work work) {
+    require(cudaEventRecord(begin, stream), "record");
+    work();
+    require(cudaEventRecord(end, stream), "record");
+    require(cudaEventSynchronize(end), "run");
+    float ms = 0;
+    require(cudaEventElapsedTime(&ms, begin, end), "elapsed");
+    return 1e3 * static_cast<double>(ms);
+  }
+};
+
+void capture(Timed& t, int sets, Clock& clock) {
+  auto const once = [&] {
+    for (int s = 0; s < sets; ++s) t.launch(s, clock.stream);
+  };
+  once();
+  double const each = clock.microseconds(once) / sets;
+  int const rounds =
+      std::clamp(static_cast<int>(graph_microseconds / std::max(1., each * sets)), 1, 200);
+  t.launches = rounds * sets;
+  cudaGraph_t graph = nullptr;
+  require(cudaStreamBeginCapture(clock.stream, cudaStreamCaptureModeThreadLocal), "capture");
+  for (int r = 0; r < rounds; ++r) once();
+  require(cudaStreamEndCapture(clock.stream, &graph), "capture");
+  require(cudaGraphInstantiate(&t.graph, graph, 0), "instantiate");
+  require(cudaGraphDestroy(graph), "destroy");
+  require(cudaGraphLaunch(t.graph, clock.stream), "warm up");
+  require(cudaStreamSynchronize(clock.stream), t.name.c_str());
+}
+
+void measure(std::vector<Timed>& contenders, int sets, Clock& clock) {
+  for (Timed& t : contenders) capture(t, sets, clock);
+  for (int r = 0; r < repetitions; ++r)
+    for (Timed& t : contenders)
+      t.microseconds.push_back(clock.microseconds([&] {
+        require(cudaGraphLaunch(t.graph, clock.stream), "launch");
+      }) / t.launches);
+  for (Timed& t : contenders) cudaGraphExecDestroy(t.graph);
+}
+
+// --- Contenders
+// -----------------------------------------------------------------------------------
+
+struct Bnb {
+  using Gemm = void (*)(T const*, std::uint8_t const*, float const*, std::uint8_t const*,
+                        float const*, float const*, T*, T const*, int, int, int, int, int,
+                        cudaStream_t);
+  using Dequantize = void (*)(float*, std::uint8_t const*, float const*, T*, int, int,
+                              cudaStream_t);
+  Gemm gemm = nullptr;
+  Dequantize dequantize = nullptr;
+
+  explicit Bnb(char const* path) {
+    if (path == nullptr) return;
+    void* const library = dlopen(path, RTLD_NOW | RTLD_GLOBAL);
+    if (library == nullptr) {
+      std::printf("bitsandbytes: %s\n", dlerror());
+      return;
+    }
+    gemm = reinterpret_cast<Gemm>(dlsym(library, "cgemm_4bit_bf16"));
+    dequantize = reinterpret_cast<Dequantize>(dlsym(library, "cdequantize_blockwise_bf16_nf4"));
+  }
+
+  /// The largest M its Python dispatcher gives to the fused kernel, on an H200.
+  static int fused_up_to(std::int64_t n, std::int64_t k) {
+    if (n == 28672) return 64;
+    if (n == 14336) return 32;
+    if (n == 8192) return 16;
+    return k > n ? 5 : 7;
+  }
+};
+
+void cublas(cublasHandle_t handle, T const* w, T const* x, T* y, int m, int n, int k) {
+  float const one = 1.f, zero = 0.f;
+  cublasStatus_t const s = cublasGemmEx(handle, CUBLAS_OP_T, CUBLAS_OP_N, n, m, k, &one, w,
+                                        CUDA_R_16BF, k, x, CUDA_R_16BF, k, &zero, y, CUDA_R_16BF, n,
+                                        CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+  if (s != CUBLAS_STATUS_SUCCESS) {
+    std::printf("cublasGemmEx: %d\n", s);
+    std::exit(2);
+  }
+}
+
+struct Settings {
+  bool quick = false;
+  bool variants = false;
+  char const* bnb = nullptr;
+  char const* json = nullptr;
+  std::vector<std::pair<std::int64_t, std::int64_t>> shapes;
+  std::vector<int> ms;
+};
+
+struct Bench {
+  Settings settings;
+  Clock clock;
+  cublasHandle_t handle = nullptr;
+  cublasLtHandle_t lt = nullptr;
+  Workspace workspace{};
+  Bnb bnb;
+  DeviceLimits limits{};
+  double copy = 0, read = 0;  // GB/s
+  std::FILE* json = nullptr;
+  bool first_row = true;
+
+  explicit Bench(Settings s) : settings(std::move(s)), bnb(settings.bnb) {
+    if (cublasCreate(&handle) != CUBLAS_STATUS_SUCCESS) std::exit(2);
+    if (cublasLtCreate(&lt) != CUBLAS_STATUS_SUCCESS) std::exit(2);
+    workspace.bytes = 128 << 20;
+    require(cudaMalloc(&workspace.data, 128 << 20), "cudaMalloc");
+    void* cublas_workspace = nullptr;
+    require(cudaMalloc(&cublas_workspace, 64 << 20), "cudaMalloc");
+    cublasSetStream(handle, clock.stream);  // once: it also takes the workspace away
+    cublasSetWorkspace(handle, cublas_workspace, 64 << 20);
+    require(device::detail::device_limits(limits), "device");
+  }
+
+  void row(std::int64_t n, std::int64_t k, int m, Timed const& t, double against_cublas,
+           double against_bnb) {
+    double const us = t.median();
+    double const rate = t.bytes / us / 1e3;
+    double const least = *std::min_element(t.microseconds.begin(), t.microseconds.end());
+    std::printf("%6lld x %5lld  M %4d  %-24s %8.2f us (min %8.2f)  %5.0f GB/s  copy %.3f",
+                (long long)n, (long long)k, m, t.name.c_str(), us, least, rate, rate / copy);
+    if (against_cublas > 0) std::printf("  cublas/t %.2f", against_cublas / us);
+    if (against_bnb > 0) std::printf("  bnb/t %.2f", against_bnb / us);
+    std::printf("\n");
+    if (json == nullptr) return;
+    std::fprintf(json,
+                 "%s\n  {\"n\": %lld, \"k\": %lld, \"m\": %d, \"name\": \"%s\", \"us\": %.3f, "
+                 "\"min_us\": %.3f, \"bytes\": %.0f, \"of_copy\": %.4f}",
+                 first_row ? "" : ",", (long long)n, (long long)k, m, t.name.c_str(), us, least,
+                 t.bytes, rate / copy);
+    first_row = false;
+  }
+
+  template <SchemeSpec S>
+  static double bytes_of(std::int64_t n, std::int64_t k, int m) {
+    return static_cast<double>(placement<S>(n, k).payload) + 2. * m * static_cast<double>(n + k);
+  }
+
+  void ceilings() {
+    Memory memory;
+    std::int64_t const bytes = std::int64_t{2} << 30;
+    auto* const a = memory.get<std::uint8_t>(bytes);
+    auto* const b = memory.get<std::uint8_t>(bytes);
+    fill_bytes<<<2048, 256>>>(a, bytes, 1);
+    std::vector<double> times;
+    for (int i = 0; i < 9; ++i)
+      times.push_back(clock.microseconds([&] {
+        require(cudaMemcpyAsync(b, a, bytes, cudaMemcpyDeviceToDevice, clock.stream), "copy");
+      }));
+    std::sort(times.begin(), times.end());
+    copy = 2. * static_cast<double>(bytes) / times[4] / 1e3;
+    std::printf("copy, eager, 2 GiB read and written: %.0f GB/s\n", copy);
+  }
+
+  void shape(std::int64_t n, std::int64_t k);
+};
+
+/// One variant of the streaming kernel.
+template <class Tuning, SchemeSpec S>
+Timed variant(Bench& bench, char const* name, std::vector<QuantizedMatrix<S>> const& sets,
+              T const* x, T* y, int m, MatmulOptions options) {
+  auto const n = sets[0].rows, k = sets[0].cols;
+  DeviceLimits const limits = bench.limits;
+  return {std::string(S::is_nested ? "nested " : "plain ") + name,
+          Bench::bytes_of<S>(n, k, m),
+          [=, &sets](int s, cudaStream_t stream) {
+            MatrixParts<S const, 1> parts;
+            parts.part[0] = sets[static_cast<std::size_t>(s)];
+            parts.count = 1;
+            Status const status = stream::launch_matmul<Tuning, S>(
+                parts, device::as_kernel_elements(x), m, device::as_kernel_elements(y),
+                static_cast<bfloat16 const*>(nullptr), limits, options, stream);
+            if (status.code == Errc::unsupported_shape) return;  // does not fit: times as nothing
+            require(status, name);
+          },
+          nullptr,
+          0,
+          {}};
+}
+
+void Bench::shape(std::int64_t n, std::int64_t k) {
+  Memory memory;
+  double const weight_bytes = static_cast<double>(n) * static_cast<double>(k) / 2;
+  int const sets = std::max(3, static_cast<int>(300e6 / weight_bytes));
+  std::vector<QuantizedMatrix<Plain>> plain;
+  std::vector<QuantizedMatrix<Nested>> nested;
+  std::vector<T*> dense;
+  int const most = *std::max_element(settings.ms.begin(), settings.ms.end());
+  for (int s = 0; s < sets; ++s) {
+    plain.push_back(random_matrix<Plain>(memory, n, k, 10u * s + 1));
+    nested.push_back(random_matrix<Nested>(memory, n, k, 10u * s + 5));
+  }
+  int const dense_sets = std::max(2, sets / 4);
+  for (int s = 0; s < dense_sets; ++s) {
+    dense.push_back(memory.get<T>(n * k));
+    fill_reals<<<2048, 256>>>(dense.back(), n * k, -.03f, .03f, 77u + s);
+  }
+  T* const x = memory.get<T>(most * k);
+  T* const y = memory.get<T>(most * n);
+  fill_reals<<<2048, 256>>>(x, most * k, -1.f, 1.f, 99);
+  require(cudaDeviceSynchronize(), "fill");
+
+  for (int const m : settings.ms) {
+    std::vector<Timed> c;
+    auto const add = [&](char const* name, double bytes, auto launch) {
+      c.push_back({name, bytes, launch, nullptr, 0, {}});
+    };
+    add("qfmt nf4", bytes_of<Plain>(n, k, m), [&, m](int s, cudaStream_t stream) {
+      require(device::matmul(lt, plain[s], x, m, y, nullptr, workspace, stream), "matmul");
+    });
+    add("qfmt nf4 nested", bytes_of<Nested>(n, k, m), [&, m](int s, cudaStream_t stream) {
+      require(device::matmul(lt, nested[s], x, m, y, nullptr, workspace, stream), "matmul");
+    });
+    add("cublas bf16", 2. * n * k + 2. * m * (n + k), [&, m](int s, cudaStream_t) {
+      cublas(handle, dense[s % dense_sets], x, y, m, (int)n, (int)k);
+    });
+    if (bnb.gemm != nullptr) {
+      bool const fused = m <= Bnb::fused_up_to(n, k);
+      add(fused ? "bnb nf4 (fused)" : "bnb nf4 (dequantize)", bytes_of<Plain>(n, k, m),
+          [&, m, fused](int s, cudaStream_t stream) {
+            auto const& w = plain[s].values;
+            if (fused) {
+              bnb.gemm(x, w.codes, w.scales.absmax, nullptr, nullptr, nullptr, y, nullptr, m,
+                       (int)n, (int)k, 64, 2, stream);
+            } else {
+              bnb.dequantize(nullptr, w.codes, w.scales.absmax, dense[s % dense_sets], 64,
+                             (int)(n * k), stream);
+              cublas(handle, dense[s % dense_sets], x, y, m, (int)n, (int)k);
+            }
+          });
+    }
+    if (settings.variants) {
+      using stream::Tuning;
+      MatmulOptions const usual{};
+      MatmulOptions late = usual;
+      late.begins_early = false;
+      auto const divided = [&](int row_warps, int splits, int cluster) {
+        MatmulOptions o = usual;
+        o.tuning = {.row_warps = row_warps, .splits = splits, .cluster = cluster};
+        return o;
+      };
+      if (m <= 8) {
+        c.push_back(variant<Tuning<1, 1, 3>>(*this, "1/1/3", plain, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 1, 3>>(*this, "1/1/3", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 1, 4>>(*this, "1/1/4", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 1, 3, 256>>(*this, "1/1/3/256", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 1, 2, 256>>(*this, "1/1/2/256", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 2, 2, 256>>(*this, "1/2/2/256", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 2, 4>>(*this, "1/2/4", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 2, 2>>(*this, "1/2/2", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<1, 2, 3>>(*this, "1/2/3 late", nested, x, y, m, late));
+        c.push_back(
+            variant<Tuning<1, 1, 3>>(*this, "1/1/3 cluster 2", nested, x, y, m, divided(0, 0, 2)));
+        c.push_back(
+            variant<Tuning<1, 1, 3>>(*this, "1/1/3 cluster 1", nested, x, y, m, divided(0, 0, 1)));
+      } else if (m <= 16) {
+        c.push_back(variant<Tuning<2, 1, 2, 256>>(*this, "2/1/2/256", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<2, 1, 3>>(*this, "2/1/3", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<2, 2, 2>>(*this, "2/2/2", nested, x, y, m, usual));
+        c.push_back(
+            variant<Tuning<2, 2, 3>>(*this, "2/2/3 cluster 2", nested, x, y, m, divided(0, 0, 2)));
+      } else if (m <= 32) {
+        c.push_back(variant<Tuning<4, 4, 3>>(*this, "4/4/3", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<4, 2, 2>>(*this, "4/2/2", nested, x, y, m, usual));
+        c.push_back(variant<Tuning<2, 2, 3>>(*this, "2/2/3 twice", nested, x, y, m, usual));
+      } else if (m <= 64) {
+        c.push_back(variant<Tuning<4, 2, 3>>(*this, "4/2/3 twice", nested, x, y, m, usual));
+      }
+    }
+    measure(c, sets, clock);
+    double const dense_time = c[2].median();
+    double const bnb_time = bnb.gemm != nullptr ? c[3].median() : 0;
+    for (Timed const& t : c) row(n, k, m, t, dense_time, bnb_time);
+    std::fflush(stdout);
+  }
+}
+
+std::vector<std::int64_t> numbers(char const* text) {
+  std::vector<std::int64_t> r;
+  for (char* end = nullptr; *text != 0; text = *end == ',' ? end + 1 : end)
+    r.push_back(std::strtoll(text, &end, 10));
+  return r;
+}
+
+Settings parse(int argc, char** argv) {
+  Settings s;
+  for (int i = 1; i < argc; ++i) {
+    std::string const a = argv[i];
+    auto const value = [&] { return i + 1 < argc ? argv[++i] : ""; };
+    if (a == "--quick") {
+      s.quick = true;
+    } else if (a == "--variants") {
+      s.variants = true;
+    } else if (a == "--bnb") {
+      s.bnb = value();
+    } else if (a == "--json") {
+      s.json = value();
+    } else if (a == "--shape") {
+      auto const v = numbers(value());
+      if (v.size() == 2) s.shapes.push_back({v[0], v[1]});
+    } else if (a == "--m") {
+      for (auto const m : numbers(value())) s.ms.push_back(static_cast<int>(m));
+    } else {
+      std::printf("unknown argument %s\n", argv[i]);
+      std::exit(2);
+    }
+  }
+  if (s.shapes.empty()) {
+    if (s.quick) {
+      s.shapes = {{28672, 8192}, {8192, 28672}};
+    } else {
+      s.shapes = {{4096, 4096}, {14336, 4096}, {4096, 14336},
+                  {8192, 8192}, {28672, 8192}, {8192, 28672}};
+    }
+  }
+  if (s.ms.empty())
+    s.ms = s.quick ? std::vector<int>{1, 2, 4, 8, 16, 32, 64}
+                   : std::vector<int>{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
+  return s;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  Bench bench(parse(argc, argv));
+  cudaDeviceProp p{};
+  require(cudaGetDeviceProperties(&p, 0), "device");
+  std::printf("%s, %d multiprocessors, CUDA %d\n", p.name, p.multiProcessorCount, CUDART_VERSION);
+  bench.ceilings();
+  if (bench.settings.json != nullptr) {
+    bench.json = std::fopen(bench.settings.json, "w");
+    if (bench.json != nullptr)
+      std::fprintf(bench.json, "{\"device\": \"%s\", \"copy_gb_s\": %.1f, \"rows\": [", p.name,
+                   bench.copy);
+  }
+  for (auto const& [n, k] : bench.settings.shapes) bench.shape(n, k);
+  if (bench.json != nullptr) {
+    std::fprintf(bench.json, "\n]}\n");
+    std::fclose(bench.json);
+  }
+  return 0;
+}

@@ -1,0 +1,418 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// device::matmul on a GPU against a float64 product with the weights as decode_at decodes them.
+// Where there is no GPU the tests compile it and it skips. By hand:
+//
+//   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include
+//   tests/device/matmul_check.cu
+//
+// One line a group; exit code 1 where one fails.
+#include "qfmt/format/fp4.hpp"
+#include "qfmt/format/int8.hpp"
+#include "qfmt/format/nf4.hpp"
+#include "qfmt/layout/placement.hpp"
+#include "qfmt/ops/matmul.cuh"
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+using namespace qfmt;
+
+int failures = 0;
+
+void require(cudaError_t error, char const* what) {
+  if (error == cudaSuccess) return;
+  std::printf("%s: %s\n", what, cudaGetErrorString(error));
+  std::exit(2);
+}
+
+void report(char const* what, bool passed, double error = -1, double bound = -1) {
+  std::printf("%-66s %s", what, passed ? "ok" : "FAILED");
+  if (error >= 0) std::printf("   error %.3g (bound %.3g)", error, bound);
+  std::printf("\n");
+  failures += !passed;
+}
+
+template <class T>
+struct Array {
+  T* data = nullptr;
+  std::int64_t size = 0;
+  explicit Array(std::int64_t n) : size(n) {
+    require(cudaMalloc(&data, static_cast<std::size_t>(n) * sizeof(T) + 64), "cudaMalloc");
+  }
+  ~Array() { cudaFree(data); }
+  Array(Array const&) = delete;
+  void poison() {  // NaN in every element type
+    require(cudaMemset(data, 0xFF, static_cast<std::size_t>(size) * sizeof(T)), "cudaMemset");
+  }
+  std::vector<T> host() const {
+    std::vector<T> v(static_cast<std::size_t>(size));
+    require(cudaMemcpy(v.data(), data, v.size() * sizeof(T), cudaMemcpyDeviceToHost), "download");
+    return v;
+  }
+};
+
+__device__ std::uint32_t mix(std::uint64_t i, std::uint32_t seed) {
+  std::uint64_t z = (i + seed) * 0x9E3779B97F4A7C15ull;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+  return static_cast<std::uint32_t>(z ^ (z >> 31));
+}
+__global__ void fill_bytes(std::uint8_t* p, std::int64_t n, std::uint32_t seed) {
+  std::int64_t const i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < n) p[i] = static_cast<std::uint8_t>(mix(static_cast<std::uint64_t>(i), seed));
+}
+template <class T>
+__global__ void fill_reals(T* p, std::int64_t n, float low, float high, std::uint32_t seed) {
+  std::int64_t const i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < n)
+    p[i] = from_float<T>(
+        low + (high - low) * static_cast<float>(mix(static_cast<std::uint64_t>(i), seed) >> 8) *
+                  0x1p-24f);
+}
+unsigned blocks_for(std::int64_t n) { return static_cast<unsigned>(ceil_div(n, 256)); }
+
+/// Random codes under random scales. Codes of normal weights are not uniform: four draws are
+/// averaged, so that small levels are common.
+__global__ void fill_codes(std::uint8_t* p, std::int64_t n, std::uint32_t seed) {
+  std::int64_t const i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i >= n) return;
+  std::uint32_t const r = mix(static_cast<std::uint64_t>(i), seed);
+  auto const nibble = [](std::uint32_t b) {
+    return ((b & 15) + (b >> 4 & 15) + (b >> 8 & 15) + (b >> 12 & 15) + 2) / 4;
+  };
+  p[i] = static_cast<std::uint8_t>(nibble(r) << 4 | nibble(r >> 16));
+}
+
+template <SchemeSpec S>
+struct Weights {
+  Array<std::uint8_t> storage;
+  QuantizedMatrix<S> matrix;
+
+  Weights(std::int64_t rows, std::int64_t cols, unsigned seed, int shift = 0)
+      : storage(storage_bytes<S>(rows, cols) + shift),
+        matrix(place<S>(storage.data + shift, rows, cols)) {
+    auto const bytes = codes_bytes<S>(rows * cols);
+    if constexpr (S::bits == 4 && CodebookFormat<typename S::format>) {
+      fill_codes<<<blocks_for(bytes), 256>>>(matrix.values.codes, bytes, seed);
+    } else {
+      fill_bytes<<<blocks_for(bytes), 256>>>(matrix.values.codes, bytes, seed);
+    }
+    auto const blocks = block_count<S>(rows * cols, cols);
+    if constexpr (S::is_nested) {
+      auto const& inner = matrix.values.scales.absmax;
+      fill_bytes<<<blocks_for(blocks), 256>>>(inner.codes, blocks, seed + 1);
+      auto const groups = block_count<AbsmaxScheme>(blocks);
+      fill_reals<<<blocks_for(groups), 256>>>(inner.scales.absmax, groups, .005f, .01f, seed + 2);
+      fill_reals<<<1, 1>>>(matrix.values.scales.offset, 1, .02f, .03f, seed + 3);
+    } else {
+      fill_reals<<<blocks_for(blocks), 256>>>(matrix.values.scales.absmax, blocks, .01f, .03f,
+                                              seed);
+    }
+  }
+};
+
+/// exact[m, column + n] = x[m] * w[n], a warp an element.
+template <SchemeSpec S, class T>
+__global__ void exact_product(QuantizedMatrix<S const> w, T const* x, std::int64_t m, double* exact,
+                              std::int64_t stride, std::int64_t column) {
+  std::int64_t const i = (std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x) / 32;
+  if (i >= m * w.rows) return;
+  std::int64_t const n = i % w.rows, row = i / w.rows;
+  double sum = 0;
+  for (std::int64_t k = threadIdx.x % 32; k < w.cols; k += 32)
+    sum += static_cast<double>(decode_at(w.values, w.origin + n * w.row_stride + k)) *
+           static_cast<double>(to_float(x[row * w.cols + k]));
+  for (int step = 16; step > 0; step /= 2) sum += __shfl_xor_sync(~0u, sum, step);
+  if (threadIdx.x % 32 == 0) exact[row * stride + column + n] = sum;
+}
+
+/// What the result errs by beyond one rounding to T of the exact result, relative to the root mean
+/// square of the results: |y - exact| less half an ulp, never below zero.
+template <class T>
+double excess(std::vector<T> const& y, std::vector<double> const& exact) {
+  double error = 0, size = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    double const got = static_cast<double>(to_float(y[i]));
+    if (!(std::fabs(got) < 1e30)) return 1e9;  // NaN: not written
+    int exponent = 0;
+    std::frexp(exact[i], &exponent);
+    int const digits = Float16Like<T> ? 11 : Bfloat16Like<T> ? 8 : 24;
+    double const half_ulp = std::ldexp(1.0, exponent - digits - 1);
+    double const beyond = std::max(0.0, std::fabs(got - exact[i]) - half_ulp);
+    error += beyond * beyond;
+    size += exact[i] * exact[i];
+  }
+  return size > 0 ? std::sqrt(error / size) : std::sqrt(error);
+}
+
+/// The bound before rounding is 0.9e-3 for bfloat16's levels, less for the others.
+template <class T, bool Streams>
+constexpr double bound() {
+  if (!Streams || sizeof(T) == 4) return 2e-6;
+  return Bfloat16Like<T> ? 0.9e-3 : 1.5e-4;
+}
+
+template <SchemeSpec S, class T, int Max>
+std::vector<T> run(MatrixParts<S, Max> const& w, T const* x, std::int64_t m, T const* bias,
+                   MatmulOptions options, cudaStream_t stream = nullptr) {
+  Array<T> y(m * w.rows());
+  y.poison();
+  Status const s = device::matmul(w, x, m, y.data, bias, {}, stream, options);
+  if (!s) {
+    std::printf("matmul: %s (%d)\n", message(s.code), s.native);
+    ++failures;
+  }
+  require(cudaDeviceSynchronize(), "matmul");
+  return y.host();
+}
+
+template <SchemeSpec S, class T, int Max>
+double error_of(MatrixParts<S, Max> const& w, std::int64_t m, bool with_bias, MatmulOptions options,
+                int x_shift = 0) {
+  std::int64_t const k = w.cols(), n = w.rows();
+  Array<T> x(m * k + x_shift), bias(n);
+  Array<double> exact(m * n);
+  fill_reals<<<blocks_for(x.size), 256>>>(x.data, x.size, -1.f, 1.f, 41);
+  fill_reals<<<blocks_for(n), 256>>>(bias.data, n, -1.f, 1.f, 43);
+  T const* const from = x.data + x_shift;
+  for (std::int64_t p = 0, column = 0; p < w.count; column += w.part[p].rows, ++p)
+    if (w.part[p].rows > 0)
+      exact_product<S, T>
+          <<<blocks_for(m * w.part[p].rows * 32), 256>>>(w.part[p], from, m, exact.data, n, column);
+  auto const y = run<S, T>(w, from, m, with_bias ? bias.data : nullptr, options);
+  auto sums = exact.host();
+  if (with_bias) {
+    auto const add = bias.host();
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      sums[i] += static_cast<double>(to_float(add[i % static_cast<std::size_t>(n)]));
+  }
+  return excess(y, sums);
+}
+
+template <SchemeSpec S>
+MatrixParts<S, 1> whole(QuantizedMatrix<S> const& w) {
+  MatrixParts<S, 1> parts;
+  parts.part[0] = w;
+  parts.count = 1;
+  return parts;
+}
+
+template <SchemeSpec S, class T, bool Streams = true>
+void check_shapes(char const* name,
+                  std::vector<std::pair<std::int64_t, std::int64_t>> const& shapes,
+                  std::vector<std::int64_t> const& ms) {
+  double worst = 0;
+  for (auto const& [n, k] : shapes) {
+    Weights<S> const w(n, k, 5);
+    for (auto const m : ms)
+      for (bool const bias : {false, true}) {
+        double const e = error_of<S, T>(whole(w.matrix), m, bias, {});
+        if (e > bound<T, Streams>())
+          std::printf("  %s %lld x %lld m %lld: %.3g\n", name, (long long)n, (long long)k,
+                      (long long)m, e);
+        worst = std::max(worst, e);
+      }
+  }
+  report(name, worst <= bound<T, Streams>(), worst, bound<T, Streams>());
+}
+
+template <class F, class T>
+using Nested64 = Scheme<Format<F>, DoubleQuant<true>>;
+
+template <SchemeSpec S>
+void check_slices(char const* name) {
+  using T = bfloat16;
+  Weights<S> const w(300, 4096, 9);
+  QuantizedMatrix<S> columns = w.matrix;  // columns 1024.. of rows 17..
+  columns.rows = 200;
+  columns.cols = 2048;
+  columns.origin = 17 * 4096 + 1024;
+  double worst = 0;
+  for (std::int64_t const m : {1, 5, 20})
+    worst = std::max(worst, error_of<S, T>(whole(columns), m, true, {}));
+  QuantizedMatrix<S> odd = columns;  // where no block begins: the slow kernel
+  odd.origin += 7;
+  odd.cols = 1999;
+  worst = std::max(worst, error_of<S, T>(whole(odd), 3, true, {}));
+  report(name, worst <= bound<T, true>(), worst, bound<T, true>());
+}
+
+template <SchemeSpec S>
+void check_parts(char const* name) {
+  using T = bfloat16;
+  Weights<S> const q(512, 4096, 21), k(100, 4096, 22), v(77, 4096, 23);
+  MatrixParts<S, 4> parts;
+  parts.part[0] = q.matrix;
+  parts.part[1] = k.matrix;
+  parts.part[2] = v.matrix;
+  parts.count = 3;
+  double worst = 0;
+  for (std::int64_t const m : {1, 9, 40})
+    worst = std::max(worst, error_of<S, T>(parts, m, true, {}));
+  report(name, worst <= bound<T, true>(), worst, bound<T, true>());
+}
+
+template <SchemeSpec S, class T>
+bool same(std::vector<T> const& a, std::vector<T> const& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+/// Many launches, one behind another without a pause, and a captured graph: always the same bits.
+template <SchemeSpec S>
+void check_determinism(char const* name, int launches) {
+  using T = bfloat16;
+  std::int64_t const n = 4096, k = 4096;
+  Weights<S> const w(n, k, 31);
+  bool passed = true;
+  for (std::int64_t const m : {1, 16, 64}) {
+    Array<T> x(m * k), first(m * n), y(m * n);
+    fill_reals<<<blocks_for(x.size), 256>>>(x.data, x.size, -1.f, 1.f, 47);
+    cudaStream_t stream;
+    require(cudaStreamCreate(&stream), "stream");
+    require(cudaDeviceSynchronize(), "fill");
+    auto const launch = [&](T* to) {
+      Status const s = device::matmul(w.matrix, x.data, m, to, nullptr, {}, stream);
+      if (!s) passed = false;
+    };
+    launch(first.data);
+    require(cudaStreamSynchronize(stream), "matmul");
+    auto const expected = first.host();
+    for (int i = 0; i < launches; ++i) {
+      launch(y.data);
+      if (i % 20 != 19) continue;
+      require(cudaStreamSynchronize(stream), "matmul");
+      passed = passed && same<S>(y.host(), expected);
+    }
+    y.poison();
+    require(cudaDeviceSynchronize(), "poison");
+    cudaGraph_t graph;
+    cudaGraphExec_t replay;
+    require(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), "capture");
+    for (int i = 0; i < 5; ++i) launch(y.data);
+    require(cudaStreamEndCapture(stream, &graph), "capture");
+    require(cudaGraphInstantiate(&replay, graph, 0), "instantiate");
+    for (int i = 0; i < 10; ++i) require(cudaGraphLaunch(replay, stream), "replay");
+    require(cudaStreamSynchronize(stream), "replay");
+    passed = passed && same<S>(y.host(), expected);
+    cudaGraphExecDestroy(replay);
+    cudaGraphDestroy(graph);
+    cudaStreamDestroy(stream);
+  }
+  report(name, passed);
+}
+
+template <SchemeSpec S>
+void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
+  using T = bfloat16;
+  Weights<S> const w(n, k, 51);
+  std::int64_t const most = 257;
+  Array<T> x(most * k);
+  fill_reals<<<blocks_for(x.size), 256>>>(x.data, x.size, -1.f, 1.f, 53);
+  MatmulOptions options;
+  options.batch_invariant = true;
+  auto const all = run<S, T>(whole(w.matrix), x.data, most, nullptr, options);
+  bool passed = true;
+  for (std::int64_t const m : {1, 4, 16, 64}) {
+    auto const some = run<S, T>(whole(w.matrix), x.data, m, nullptr, options);
+    passed = passed && std::memcmp(some.data(), all.data(), some.size() * sizeof(T)) == 0;
+  }
+  report(name, passed);
+}
+
+/// One output beyond float16's range, which bfloat16 holds.
+void check_overflow() {
+  using S = Scheme<Format<NF4>>;
+  Weights<S> const w(8, 4096, 61);
+  bool infinite = false, finite = true;
+  {
+    Array<float16> x(4096);
+    fill_reals<<<16, 256>>>(x.data, 4096, 30000.f, 60000.f, 3);
+    fill_bytes<<<64, 256>>>(w.matrix.values.codes, 8 * 2048, 1);
+    require(cudaMemset(w.matrix.values.codes, 0xFF, 8 * 2048), "memset");  // level 1 everywhere
+    for (auto const y : run<S, float16>(whole(w.matrix), x.data, 1, nullptr, {}))
+      infinite = infinite || y.bits == 0x7C00;
+  }
+  {
+    Array<bfloat16> x(4096);
+    fill_reals<<<16, 256>>>(x.data, 4096, 30000.f, 60000.f, 3);
+    for (auto const y : run<S, bfloat16>(whole(w.matrix), x.data, 1, nullptr, {}))
+      finite = finite && is_finite(to_float(y));
+  }
+  report("a sum beyond 65504: infinite in float16, finite in bfloat16", infinite && finite);
+}
+
+}  // namespace
+
+int main() {
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  int devices = 0;
+  if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
+    std::printf("no GPU: skipped\n");
+    return 77;
+  }
+  using Plain = Scheme<Format<NF4>>;
+  using Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
+  std::vector<std::pair<std::int64_t, std::int64_t>> const shapes{
+      {4096, 4096}, {40, 4096}, {40, 11008}, {1000, 64}, {129, 14336}, {8192, 512}};
+  std::vector<std::int64_t> const ms{1, 2, 7, 8, 9, 16, 17, 32, 33, 64, 65, 257};
+
+  check_shapes<Nested, bfloat16>("nf4 nested, bfloat16", shapes, ms);
+  check_shapes<Plain, bfloat16>("nf4, bfloat16", shapes, ms);
+  check_shapes<Plain, float16>("nf4, float16", shapes, ms);
+  check_shapes<Scheme<Format<FP4>, DoubleQuant<true>>, bfloat16>("fp4 nested, bfloat16", shapes,
+                                                                 ms);
+  check_shapes<Scheme<Format<NF4>, BlockSize<32>>, bfloat16>(
+      "nf4 blocks of 32, bfloat16, k = 7392", {{200, 7392}, {64, 4096}}, {1, 8, 20, 64});
+  check_shapes<Scheme<Format<NF4>, BlockSize<16>>, float16>("nf4 blocks of 16, float16",
+                                                            {{200, 4096}}, {1, 8, 20, 64});
+  check_shapes<Scheme<Format<NF4>, BlockSize<4096>, DoubleQuant<true>>, bfloat16>(
+      "nf4 nested blocks of 4096 across rows, bfloat16", {{200, 11008}}, {1, 8, 20});
+  check_shapes<Scheme<Format<Int8>>, bfloat16>("int8 blocks of 64, bfloat16",
+                                               {{300, 4096}, {40, 11008}}, {1, 8, 20, 64});
+  check_shapes<Scheme<Format<Int8>, RowWise>, float16>("int8 rows, float16",
+                                                       {{300, 4096}, {40, 11008}}, {1, 8, 20, 64});
+  check_shapes<Scheme<Format<Int8>, RowWise>, bfloat16>("int8 rows, bfloat16", {{300, 4096}},
+                                                        {1, 8, 20, 64});
+  check_shapes<Nested, float, false>("nf4 nested, float", {{100, 4096}, {7, 3420}}, {1, 9});
+  check_shapes<Plain, bfloat16, false>("nf4, blocks across rows, k = 3420, 7392 and 333",
+                                       {{50, 3420}, {50, 7392}, {50, 333}}, {1, 9});
+  check_shapes<Scheme<Format<Dynamic8>>, bfloat16, false>("dynamic8, bfloat16", {{64, 1024}},
+                                                          {1, 9});
+  {
+    Weights<Nested> const w(64, 4096, 5, 4);  // codes aligned to 4 bytes only
+    double const e = std::max(error_of<Nested, bfloat16>(whole(w.matrix), 3, true, {}),
+                              error_of<Nested, bfloat16>(whole(w.matrix), 3, true, {}, 1));
+    report("operands that are not aligned to 16 bytes", e <= 2e-6, e, 2e-6);
+  }
+  check_slices<Nested>("slices by rows and columns, nf4 nested");
+  check_slices<Scheme<Format<Int8>, RowWise>>("slices by rows and columns, int8 rows");
+  check_parts<Nested>("merged weights, nf4 nested");
+  check_parts<Plain>("merged weights, nf4");
+  {
+    Weights<Plain> const w(16, 64, 1);
+    bfloat16* const none = nullptr;
+    bool const passed =
+        static_cast<bool>(device::matmul(w.matrix, none, 0, none, nullptr, {}, nullptr)) &&
+        device::matmul(w.matrix, none, 1, none, nullptr, {}, nullptr).code == Errc::null_pointer &&
+        device::matmul(w.matrix, none, -1, none, nullptr, {}, nullptr).code == Errc::size_mismatch;
+    report("m = 0 launches nothing; errors", passed);
+  }
+  check_overflow();
+  check_batch_invariance<Nested>("batch invariance, 4096 x 4096", 4096, 4096);
+  check_batch_invariance<Nested>("batch invariance, 14336 x 4096", 14336, 4096);
+  check_batch_invariance<Plain>("batch invariance, 1000 x 11008", 1000, 11008);
+  check_determinism<Nested>("nf4 nested: 1000 launches and a graph, the same bits", 1000);
+  check_determinism<Plain>("nf4: 1000 launches and a graph, the same bits", 1000);
+  std::printf(failures == 0 ? "all passed\n" : "%d FAILED\n", failures);
+  return failures != 0;
+}
