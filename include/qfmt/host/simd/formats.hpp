@@ -1,0 +1,38 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which formats the SIMD encoders do, and what they share with every instruction set.
+#pragma once
+
+#include "qfmt/host/simd/tables.hpp"
+
+namespace qfmt::inline v0::host::simd {
+
+/// Formats that the SIMD encoders do; every other is the scalar codec's.
+template <class F>
+constexpr bool has_encoder() {
+  if constexpr (stl::same_as<F, Int8>) {
+    return true;
+  } else if constexpr (!PointFormat<F>) {
+    return false;
+  } else if constexpr (bits_of<F> == 4) {
+    return uniform_bins_of<F>.separate;
+  } else {
+    return float_bins_of<F>.fit;
+  }
+}
+template <class F>
+inline constexpr bool encodes = has_encoder<F>();
+
+/// block_absmax from the bits of the largest magnitude.
+template <Element T>
+constexpr float finite_or_nan(decltype(magnitude_bits(T{})) bits) {
+  return bits < infinity_bits<T>() ? magnitude<T>(bits) : float_from_bits(canonical_nan_bits);
+}
+
+/// Blocks that the kernels encode: values times a finite factor.
+constexpr bool is_ordinary(float absmax, BlockScaling const& scaling) {
+  return !is_zero(absmax) && is_finite(absmax) && !scaling.divides;
+}
+
+}  // namespace qfmt::inline v0::host::simd

@@ -1,0 +1,64 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The levels that a decoder looks up: a codebook's own, or those that a file stored with its
+// scales.
+#pragma once
+
+#include "qfmt/host/simd/tables.hpp"
+
+#include <cstring>
+
+namespace qfmt::inline v0::host::simd {
+
+/// Formats that the kernels decode; every other is the scalar codec's.
+template <class F>
+inline constexpr bool decodes = CodebookFormat<F> || stl::same_as<F, Int8>;
+
+/// Formulas look nothing up.
+template <FormatSpec F>
+struct Levels {
+  static constexpr bool may_be_nan = false;
+
+  template <class Scales>
+  explicit Levels(Scales const&) {}
+  bool usable() const { return true; }
+};
+
+template <CodebookFormat F>
+struct Levels<F> {
+  static constexpr int capacity = F::codebook.capacity;
+
+  /// Unused codes are NaN; a stored map is used by the kernels only if all of it is finite.
+  static constexpr bool may_be_nan = F::codebook.count < capacity;
+
+  float const* level;
+  BytePlanes const* planes;
+
+  template <class Scales>
+  explicit Levels(Scales const& scales) : level(F::codebook.level), planes(nullptr) {
+    if constexpr (capacity == 256) planes = &level_planes<F>;
+    float const* const stored = stored_levels(scales);
+    if (stored == nullptr || std::memcmp(stored, level, sizeof(F::codebook.level)) == 0) return;
+    level = stored;
+    for (int c = 0; c < capacity; ++c) usable_ = usable_ && is_finite(stored[c]);
+    if constexpr (capacity == 256) {
+      own_ = BytePlanes(stored);
+      planes = &own_;
+    }
+  }
+  Levels(Levels const&) = delete;
+
+  bool usable() const { return usable_; }
+
+ private:
+  struct Nothing {
+    Nothing() = default;
+    explicit Nothing(float const*) {}
+  };
+
+  bool usable_ = true;
+  stl::conditional_t<capacity == 256, BytePlanes, Nothing> own_;
+};
+
+}  // namespace qfmt::inline v0::host::simd
