@@ -41,7 +41,20 @@ QFMT_AVX512 inline __m256i load32(uint8_t const* p) {
   return _mm256_loadu_si256(reinterpret_cast<__m256i const*>(p));
 }
 
-/// 64 bytes to p; Stream: past the caches, where p is aligned to 16 bytes.
+/// 64 or 32 bytes to p; Stream: past the caches, where p is aligned to 16 bytes.
+template <bool Stream>
+QFMT_AVX512 inline void store(void* p, __m256i v) {
+  if constexpr (!Stream) {
+    _mm256_storeu_si256(static_cast<__m256i*>(p), v);
+  } else if (reinterpret_cast<uintptr_t>(p) % 32 == 0) {
+    _mm256_stream_si256(static_cast<__m256i*>(p), v);
+  } else {
+    auto* const q = static_cast<__m128i*>(p);
+    _mm_stream_si128(q, _mm256_castsi256_si128(v));
+    _mm_stream_si128(q + 1, _mm256_extracti128_si256(v, 1));
+  }
+}
+
 template <bool Stream>
 QFMT_AVX512 inline void store(void* p, __m512i v) {
   if constexpr (!Stream) {
@@ -49,22 +62,31 @@ QFMT_AVX512 inline void store(void* p, __m512i v) {
   } else if (reinterpret_cast<uintptr_t>(p) % 64 == 0) {
     _mm512_stream_si512(static_cast<__m512i*>(p), v);
   } else {
-    auto* const q = static_cast<__m128i*>(p);
-    _mm_stream_si128(q, _mm512_castsi512_si128(v));
-    _mm_stream_si128(q + 1, _mm512_extracti32x4_epi32(v, 1));
-    _mm_stream_si128(q + 2, _mm512_extracti32x4_epi32(v, 2));
-    _mm_stream_si128(q + 3, _mm512_extracti32x4_epi32(v, 3));
+    store<true>(p, _mm512_castsi512_si256(v));
+    store<true>(static_cast<uint8_t*>(p) + 32, _mm512_extracti64x4_epi64(v, 1));
   }
+}
+
+template <bool Stream>
+QFMT_AVX512 inline void store(void* p, __m512 v) {
+  store<Stream>(p, _mm512_castps_si512(v));
+}
+
+/// x, rounded before it is added to: no compiler fuses what passes here.
+QFMT_AVX512 inline __m512 rounded(__m512 x) {
+  asm("" : "+v"(x));
+  return x;
 }
 
 /// The bfloat16 nearest to x in the upper half of each lane, ties to even. Not vcvtneps2bf16, which
 /// flushes subnormals.
 template <bool MayBeNan>
 QFMT_AVX512 inline __m512i round_to_bfloat(__m512 x) {
+  // bits + 7FFF + bit 16, as a sum of products of words: (bit 16) * 1 + 1 * 7FFF.
   __m512i const bits = _mm512_castps_si512(x);
-  __m512i const odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-  __m512i const up = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF));
-  __m512i const rounded = _mm512_add_epi32(bits, up);
+  __m512i const words = _mm512_ternarylogic_epi32(bits, _mm512_set1_epi32(0x10000),
+                                                  _mm512_set1_epi32(1), 0xEA);  // (a & b) | c
+  __m512i const rounded = _mm512_dpwssd_epi32(bits, words, _mm512_set1_epi32(0x17FFF));
   if constexpr (!MayBeNan) return rounded;
   return _mm512_mask_mov_epi32(rounded, _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q),
                                _mm512_set1_epi32(0x7FFFFFFF));
@@ -81,8 +103,8 @@ QFMT_AVX512 inline __m512i odd_words() {  // of two vectors
 template <Element T, bool Stream, bool MayBeNan>
 QFMT_AVX512 inline void put32(T* p, __m512 a, __m512 b) {
   if constexpr (stl::same_as<T, float>) {
-    store<Stream>(p, _mm512_castps_si512(a));
-    store<Stream>(p + 16, _mm512_castps_si512(b));
+    store<Stream>(p, a);
+    store<Stream>(p + 16, b);
   } else if constexpr (Float16Like<T>) {  // a NaN is 7FFFFFFF here, and gives 7FFF
     constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     __m512i const low = _mm512_castsi256_si512(_mm512_cvtps_ph(a, nearest));
@@ -90,6 +112,41 @@ QFMT_AVX512 inline void put32(T* p, __m512 a, __m512 b) {
   } else {
     store<Stream>(p, _mm512_permutex2var_epi16(round_to_bfloat<MayBeNan>(a), odd_words(),
                                                round_to_bfloat<MayBeNan>(b)));
+  }
+}
+
+/// magnitude_bits of the largest of n values.
+template <Element T>
+QFMT_AVX512 inline auto largest(T const* values, int64_t n) {
+  constexpr int lanes = 64 / sizeof(T);
+  int64_t i = 0;
+  __m512i most = _mm512_setzero_si512();
+  if constexpr (stl::same_as<T, float>) {
+    __m512i const magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+    for (; i + lanes <= n; i += lanes)
+      most = _mm512_max_epi32(most, _mm512_and_si512(_mm512_loadu_si512(values + i), magnitude));
+    if (i < n) {
+      auto const mask = static_cast<__mmask16>((1u << (n - i)) - 1);
+      __m512i const rest = _mm512_maskz_loadu_epi32(mask, values + i);
+      most = _mm512_max_epi32(most, _mm512_and_si512(rest, magnitude));
+    }
+    return static_cast<int32_t>(_mm512_reduce_max_epi32(most));
+  } else {
+    __m512i const magnitude = _mm512_set1_epi16(0x7FFF);
+    for (; i + lanes <= n; i += lanes)
+      most = _mm512_max_epi16(most, _mm512_and_si512(_mm512_loadu_si512(values + i), magnitude));
+    if (i < n) {
+      auto const mask = static_cast<__mmask32>((uint64_t{1} << (n - i)) - 1);
+      __m512i const rest = _mm512_maskz_loadu_epi16(mask, values + i);
+      most = _mm512_max_epi16(most, _mm512_and_si512(rest, magnitude));
+    }
+    __m256i const half =
+        _mm256_max_epi16(_mm512_castsi512_si256(most), _mm512_extracti64x4_epi64(most, 1));
+    __m128i const quarter =
+        _mm_max_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+    __m128i const complement = _mm_xor_si128(quarter, _mm_set1_epi16(0x7FFF));
+    int const least = _mm_extract_epi16(_mm_minpos_epu16(complement), 0);
+    return static_cast<int16_t>(least ^ 0x7FFF);
   }
 }
 
@@ -107,14 +164,30 @@ QFMT_AVX512 inline __mmask64 joined(__mmask16 a, __mmask16 b, __mmask16 c, __mma
   return _mm512_kunpackd(_mm512_kunpackw(d, c), _mm512_kunpackw(b, a));
 }
 
-/// Two 256-entry byte tables' worth of four registers looked up by 64 bytes; top: their bits 7.
-QFMT_AVX512 inline __m512i lookup256(uint8_t const* table, __m512i at, __mmask64 top) {
-  auto const* const t = reinterpret_cast<__m512i const*>(table);
-  __m512i const low =
-      _mm512_permutex2var_epi8(_mm512_loadu_si512(t), at, _mm512_loadu_si512(t + 1));
-  __m512i const high =
-      _mm512_permutex2var_epi8(_mm512_loadu_si512(t + 2), at, _mm512_loadu_si512(t + 3));
-  return _mm512_mask_blend_epi8(top, low, high);
+/// 256 bytes.
+struct Table {
+  __m512i part[4];
+};
+
+QFMT_AVX512 inline Table load_table(uint8_t const* p) {
+  return {{_mm512_loadu_si512(p), _mm512_loadu_si512(p + 64), _mm512_loadu_si512(p + 128),
+           _mm512_loadu_si512(p + 192)}};
+}
+
+/// Entries at 64 bytes; top: their bits 7.
+QFMT_AVX512 inline __m512i lookup256(Table const& t, __m512i at, __mmask64 top) {
+  return _mm512_mask_blend_epi8(top, _mm512_permutex2var_epi8(t.part[0], at, t.part[1]),
+                                _mm512_permutex2var_epi8(t.part[2], at, t.part[3]));
+}
+
+/// The byte planes of 256 floats, in registers.
+struct Planes {
+  Table plane[4];
+};
+
+QFMT_AVX512 inline Planes load_planes(BytePlanes const& p) {
+  return {{load_table(p.plane[0]), load_table(p.plane[1]), load_table(p.plane[2]),
+           load_table(p.plane[3])}};
 }
 
 struct Four {
@@ -123,7 +196,7 @@ struct Four {
 
 /// Four byte planes of 256 floats looked up by 64 bytes: lane i of part j is the entry at byte
 /// 16 j + i of `at`.
-QFMT_AVX512 inline Four lookup_floats(BytePlanes const& planes, __m512i at) {
+QFMT_AVX512 inline Four lookup_floats(Planes const& planes, __m512i at) {
   // A 4x4 transpose of dwords makes the unpacks below, which work in lanes, end in order.
   __m512i const order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
   __m512i const i = _mm512_permutexvar_epi32(order, at);

@@ -18,41 +18,6 @@
 
 namespace qfmt::inline v0::host::simd::avx512 {
 
-/// magnitude_bits of the largest of n values.
-template <Element T>
-QFMT_AVX512 inline auto largest(T const* values, int64_t n) {
-  constexpr int lanes = 64 / sizeof(T);
-  int64_t i = 0;
-  __m512i most = _mm512_setzero_si512();
-  if constexpr (stl::same_as<T, float>) {
-    __m512i const magnitude = _mm512_set1_epi32(0x7FFFFFFF);
-    for (; i + lanes <= n; i += lanes)
-      most = _mm512_max_epi32(most, _mm512_and_si512(_mm512_loadu_si512(values + i), magnitude));
-    if (i < n) {
-      auto const mask = static_cast<__mmask16>((1u << (n - i)) - 1);
-      __m512i const rest = _mm512_maskz_loadu_epi32(mask, values + i);
-      most = _mm512_max_epi32(most, _mm512_and_si512(rest, magnitude));
-    }
-    return static_cast<int32_t>(_mm512_reduce_max_epi32(most));
-  } else {
-    __m512i const magnitude = _mm512_set1_epi16(0x7FFF);
-    for (; i + lanes <= n; i += lanes)
-      most = _mm512_max_epi16(most, _mm512_and_si512(_mm512_loadu_si512(values + i), magnitude));
-    if (i < n) {
-      auto const mask = static_cast<__mmask32>((uint64_t{1} << (n - i)) - 1);
-      __m512i const rest = _mm512_maskz_loadu_epi16(mask, values + i);
-      most = _mm512_max_epi16(most, _mm512_and_si512(rest, magnitude));
-    }
-    __m256i const half =
-        _mm256_max_epi16(_mm512_castsi512_si256(most), _mm512_extracti64x4_epi64(most, 1));
-    __m128i const quarter =
-        _mm_max_epi16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-    __m128i const complement = _mm_xor_si128(quarter, _mm_set1_epi16(0x7FFF));
-    int const least = _mm_extract_epi16(_mm_minpos_epu16(complement), 0);
-    return static_cast<int16_t>(least ^ 0x7FFF);
-  }
-}
-
 /// block_absmax of runs of `length` values (Length, where that is not 0); the last may be short.
 template <Element T, int Length>
 QFMT_AVX512 void absmax_blocks(T const* values, int64_t n, int64_t length, float* absmax) {
@@ -151,9 +116,10 @@ QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
   __m512i const at =
       low_bytes(float_bins<F>(x.a), float_bins<F>(x.b), float_bins<F>(x.c), float_bins<F>(x.d));
   __mmask64 const top = _mm512_movepi8_mask(at);
-  __m512i const below = _mm512_mask_blend_epi8(signs(x), lookup256(bins.base[0], at, top),
-                                               lookup256(bins.base[1], at, top));
-  Four const point = lookup_floats(point_planes<F>, below);
+  __m512i const below =
+      _mm512_mask_blend_epi8(signs(x), lookup256(load_table(bins.base[0]), at, top),
+                             lookup256(load_table(bins.base[1]), at, top));
+  Four const point = lookup_floats(load_planes(point_planes<F>), below);
   return _mm512_mask_add_epi8(below, greater(x, point), below, _mm512_set1_epi8(1));
 }
 

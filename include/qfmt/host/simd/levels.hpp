@@ -61,4 +61,23 @@ struct Levels<F> {
   stl::conditional_t<capacity == 256, BytePlanes, Nothing> own_;
 };
 
+/// Scales are read and checked in runs of so many blocks, which begin at its multiples and so lie
+/// in one group of nested scales.
+inline constexpr int64_t scales_ahead = 64;
+
+constexpr int64_t end_of_run(int64_t block, int64_t last) {
+  int64_t const end = block - block % scales_ahead + scales_ahead;
+  return end < last ? end : last;
+}
+
+/// The levels of nested scales; of others, an empty object.
+template <class Scales>
+auto scale_levels(Scales const& scales) {
+  if constexpr (requires { scales.offset; }) {
+    return Levels<AbsmaxScheme::format>(scales.absmax.scales);
+  } else {
+    return stl::true_type{};
+  }
+}
+
 }  // namespace qfmt::inline v0::host::simd
