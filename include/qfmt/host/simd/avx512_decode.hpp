@@ -130,14 +130,11 @@ QFMT_AVX512 inline void decode_run(uint8_t const* codes, int64_t n, Registers co
   }
 }
 
-/// The scales of blocks [first, last) of a run of scales_ahead: where they lie, or worked out into
-/// `own`. Nested: f32(level * absmax2) + offset, two roundings.
+/// The same with nested scales in vectors: f32(level * absmax2) + offset, two roundings.
 template <class Scales, class Inner>
 QFMT_AVX512 inline float const* scales_of(Scales const& scales, Inner const& inner, int64_t first,
                                           int64_t last, float* own) {
-  if constexpr (requires { scales.absmax + 0; }) {
-    return scales.absmax + first;
-  } else if constexpr (requires { scales.offset; }) {
+  if constexpr (requires { scales.offset; }) {
     auto const some = static_cast<__mmask64>(~uint64_t{0} >> (scales_ahead - (last - first)));
     __m512i const codes = _mm512_maskz_loadu_epi8(some, scales.absmax.codes + first);
     Four const level = lookup_floats(load_planes(*inner.planes), codes);
@@ -149,8 +146,7 @@ QFMT_AVX512 inline float const* scales_of(Scales const& scales, Inner const& inn
     _mm512_storeu_ps(own + 48, _mm512_add_ps(rounded(_mm512_mul_ps(level.d, s)), o));
     return own;
   } else {
-    for (int64_t b = first; b < last; ++b) own[b - first] = scale_at(scales, b);
-    return own;
+    return simd::scales_of(scales, first, last, own);
   }
 }
 

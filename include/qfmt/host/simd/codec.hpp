@@ -5,6 +5,8 @@
 // codec does.
 #pragma once
 
+#include "qfmt/host/simd/avx2_decode.hpp"
+#include "qfmt/host/simd/avx2_encode.hpp"
 #include "qfmt/host/simd/avx512_decode.hpp"
 #include "qfmt/host/simd/avx512_encode.hpp"
 #include "qfmt/host/simd/level.hpp"
@@ -33,6 +35,9 @@ void decode_blocks(QuantizedSpan<S> const& in, T* out, BlockRange range,
     if (level >= SimdLevel::avx512 && levels.usable())
       return stream ? avx512::decode_blocks<S, T, true>(in, out, range, levels)
                     : avx512::decode_blocks<S, T, false>(in, out, range, levels);
+    if (level >= SimdLevel::avx2 && levels.usable())
+      return stream ? avx2::decode_blocks<S, T, true>(in, out, range, levels)
+                    : avx2::decode_blocks<S, T, false>(in, out, range, levels);
 #endif
   }
   decode_blocks_scalar(in, out, range);
@@ -42,9 +47,13 @@ void decode_blocks(QuantizedSpan<S> const& in, T* out, BlockRange range,
 template <Element T>
 float block_absmax(SimdLevel level, T const* values, int64_t n) {
 #if defined(__x86_64__)
-  if (level >= SimdLevel::avx512) {
+  if (level >= SimdLevel::avx2) {
     float absmax = 0.f;
-    avx512::absmax_blocks<T, 0>(values, n, n, &absmax);
+    if (level >= SimdLevel::avx512) {
+      avx512::absmax_blocks<T, 0>(values, n, n, &absmax);
+    } else {
+      avx2::absmax_blocks<T, 0>(values, n, n, &absmax);
+    }
     return absmax;
   }
 #endif
@@ -57,6 +66,7 @@ void absmax_blocks(SimdLevel level, T const* values, int64_t n, int64_t length, 
 #if defined(__x86_64__)
   if (level >= SimdLevel::avx512)
     return avx512::absmax_blocks<T, Length>(values, n, length, absmax);
+  if (level >= SimdLevel::avx2) return avx2::absmax_blocks<T, Length>(values, n, length, absmax);
 #endif
   for (int64_t i = 0; i < n; i += length)
     *absmax++ = qfmt::block_absmax(values + i, i + length <= n ? length : n - i);
@@ -70,6 +80,8 @@ void encode_blocks(SimdLevel level, T const* values, int64_t n, int64_t length, 
 #if defined(__x86_64__)
     if (level >= SimdLevel::avx512)
       return avx512::encode_blocks<F, T, Length>(values, n, length, absmax, codes);
+    if (level >= SimdLevel::avx2)
+      return avx2::encode_blocks<F, T, Length>(values, n, length, absmax, codes);
 #endif
   }
   for (int64_t i = 0; i < n; i += length)

@@ -18,7 +18,7 @@ constexpr bool has_encoder() {
   } else if constexpr (bits_of<F> == 4) {
     return uniform_bins_of<F>.separate;
   } else {
-    return float_bins_of<F>.fit;
+    return float_bins_of<F>.fit && wide_bins_of<F>.fit;
   }
 }
 template <class F>

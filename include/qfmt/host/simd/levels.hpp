@@ -70,6 +70,17 @@ constexpr int64_t end_of_run(int64_t block, int64_t last) {
   return end < last ? end : last;
 }
 
+/// The scales of blocks [first, last) of such a run: where they lie, or worked out into `own`.
+template <class Scales>
+inline float const* scales_of(Scales const& scales, int64_t first, int64_t last, float* own) {
+  if constexpr (requires { scales.absmax + 0; }) {
+    return scales.absmax + first;
+  } else {
+    for (int64_t b = first; b < last; ++b) own[b - first] = scale_at(scales, b);
+    return own;
+  }
+}
+
 /// The levels of nested scales; of others, an empty object.
 template <class Scales>
 auto scale_levels(Scales const& scales) {

@@ -183,6 +183,35 @@ constexpr FloatBins make_float_bins() {
 template <PointFormat F>
 inline constexpr FloatBins float_bins_of = detail::make_float_bins<F>();
 
+/// The same bins at one width, 2^-6 of a binade: more of them, found by a shift and a gather.
+struct WideBins {
+  static constexpr int shift = 17;
+  static constexpr int sign_bit = 11;
+  uint8_t base[2 * 2048 + 4];  // by sign; a gather reads four bytes
+  bool fit;                    // no bin holds two points
+};
+
+namespace detail {
+template <PointFormat F>
+constexpr WideBins make_wide_bins() {
+  constexpr FloatBins const& narrow = float_bins_of<F>;
+  WideBins bins{};
+  bins.fit = narrow.fit;
+  for (uint32_t b = 0; b < 2048; ++b) {
+    uint32_t const m = FloatBins::least + (b << WideBins::shift), e = (m >> 23) % 32;
+    if (narrow.shift[e] < WideBins::shift) bins.fit = false;
+    if (!narrow.fit) return bins;
+    uint32_t const at = (m >> narrow.shift[e]) + narrow.offset[e];
+    bins.base[b] = narrow.base[0][at];
+    bins.base[2048 + b] = narrow.base[1][at];
+  }
+  return bins;
+}
+}  // namespace detail
+
+template <PointFormat F>
+inline constexpr WideBins wide_bins_of = detail::make_wide_bins<F>();
+
 /// 256 floats as four planes of their bytes, which byte permutes look up.
 struct BytePlanes {
   alignas(64) uint8_t plane[4][256];
