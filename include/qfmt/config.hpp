@@ -46,6 +46,14 @@
 #define QFMT_HD
 #endif
 
+/// Marks a kernel. Hidden, so that two libraries which instantiate the same kernel template do not
+/// share one another's host stub at run time.
+#if defined(__CUDACC_RTC__)
+#define QFMT_KERNEL __global__
+#else
+#define QFMT_KERNEL __attribute__((visibility("hidden"))) __global__
+#endif
+
 // The inline namespace names the ABI: it changes whenever a view's layout or the meaning of a byte
 // does, so that two engines which vendored two versions can share one process.
 namespace qfmt::inline v0 {

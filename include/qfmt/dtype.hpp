@@ -128,6 +128,22 @@ QFMT_HD constexpr T from_float(float x) {
   }
 }
 
+/// The bits of x: 32 of a float, 16 of the others.
+template <Element T>
+QFMT_HD constexpr auto element_bits(T x) {
+  if constexpr (stl::same_as<T, float>) {
+    return float_bits(x);
+  } else {
+    return __builtin_bit_cast(uint16_t, x);
+  }
+}
+
+/// The value that has these bits.
+template <Element T>
+QFMT_HD constexpr T element_from_bits(decltype(element_bits(T{})) bits) {
+  return __builtin_bit_cast(T, bits);
+}
+
 /// The bits of |x|, as a signed integer, whose maximum every SIMD unit has. They order as the
 /// magnitudes do, with NaN above infinity: absmax and the search for non-finite values need no
 /// conversion.

@@ -154,7 +154,11 @@ TEST_CASE("workspace is asked for by nested schemes only", "[codec]") {
   STATIC_CHECK(quantize_workspace_bytes<Nested>(1) == 4);
   STATIC_CHECK(quantize_workspace_bytes<Nested>(64) == 4);
   STATIC_CHECK(quantize_workspace_bytes<Nested>(65) == 8);
-  STATIC_CHECK(quantize_workspace_bytes<Nested>(big) == 4 * ((std::int64_t{1} << 27) + 1));
+  STATIC_CHECK(quantize_workspace_bytes<Nested>(64 * 2048) == 4 * 2048);
+  STATIC_CHECK(quantize_workspace_bytes<Nested>(64 * 2048 + 1) == 4 * 2049 + 4 + 16 * 2);
+  // 65537 sums of 2048 scales, then 33 sums of those.
+  STATIC_CHECK(quantize_workspace_bytes<Nested>(big) ==
+               4 * ((std::int64_t{1} << 27) + 1) + 4 + 16 * (65537 + 33));
   STATIC_CHECK(quantize_workspace_bytes<Nested>(-1) == -1);
 }
 

@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 
-RANKS = {"format": 1, "scheme": 2, "layout": 3, "codec": 4, "host": 5, "device": 5, "ops": 6, "io": 7}
+RANKS = {"ptx": 0, "format": 1, "scheme": 2, "layout": 3, "codec": 4, "host": 5, "device": 5, "ops": 6, "io": 7}
 UMBRELLAS = {"qfmt.hpp", "qfmt.cuh"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 TOOLKIT = re.compile(r"(cuda|cublas|curand|cub/|thrust/|mma\.h|nv/)")

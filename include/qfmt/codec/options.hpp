@@ -45,12 +45,28 @@ struct DequantizeOptions {
   SimdLevel simd = SimdLevel::best;
 };
 
-/// Bytes of workspace with which a nested quantize works each absmax out once instead of twice; 0
-/// for other schemes, -1 for a negative size. size: values.
+/// Nodes of the tree of scales that one step of a device reduction sums.
+inline constexpr int64_t scale_sum_fan_in = 2048;
+
+/// Sums that a device reduction of `blocks` scales keeps on its way to one step's worth of them.
+QFMT_HD constexpr int64_t scale_sum_count(int64_t blocks) {
+  int64_t sums = 0;
+  for (int64_t nodes = blocks; nodes > scale_sum_fan_in;)
+    sums += nodes = ceil_div(nodes, scale_sum_fan_in);
+  return sums;
+}
+
+/// Bytes of workspace for quantizing `size` values; 0 where the scheme is not nested, -1 for a
+/// negative size. On the host it is optional and saves working each absmax out twice; on a device a
+/// nested quantize needs it: one float a block, then (from 2048 blocks on) the sums between them
+/// and the mean, 16 bytes each and aligned to 8.
 template <SchemeSpec S>
 QFMT_HD constexpr int64_t quantize_workspace_bytes(int64_t size) {
   if (size < 0) return -1;
-  return S::is_nested ? block_count<S>(size) * static_cast<int64_t>(sizeof(float)) : 0;
+  if (!S::is_nested) return 0;
+  int64_t const blocks = block_count<S>(size);
+  int64_t const sums = scale_sum_count(blocks);
+  return blocks * static_cast<int64_t>(sizeof(float)) + (sums > 0 ? 4 + 16 * sums : 0);
 }
 
 }  // namespace qfmt::inline v0

@@ -69,6 +69,17 @@ concept ScaledFormulaFormat = FormulaFormat<F> && requires(float t) {
   { F::round(t) } -> stl::convertible_to<uint8_t>;
 };
 
+/// A codebook with a sign bit over magnitudes: encode(x) is magnitude_codes[number of
+/// magnitude_thresholds below |x|], with sign_bit set where x < 0 (-0 is not). Fast encoders work
+/// from these; encode stays the statement of the rule.
+template <class F>
+concept SignMagnitudeFormat = CodebookFormat<F> && requires(float x) {
+  F::magnitude_thresholds[0];
+  F::magnitude_codes[0];
+  F::sign_bit;
+  F::encode(x);
+};
+
 /// Formats whose files carry their own map, which a reader must use instead of the built-in one.
 template <class F>
 concept StoresLevels = CodebookFormat<F> && requires {

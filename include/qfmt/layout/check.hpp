@@ -63,4 +63,19 @@ QFMT_HD constexpr Errc check(QuantizedSpan<S> const& view) {
   return check_scales(view.scales, view.size);
 }
 
+/// ok, or what is wrong with a matrix: an error of its values; unsupported_shape where a dimension,
+/// the stride or the origin is negative or rows overlap; size_mismatch where an element would lie
+/// beyond the values. Nothing is multiplied before it is known to fit.
+template <SchemeSpec S>
+QFMT_HD constexpr Errc check(QuantizedMatrix<S> const& m) {
+  if (m.rows < 0 || m.cols < 0 || m.row_stride < m.cols || m.origin < 0)
+    return Errc::unsupported_shape;
+  if (Errc const e = check(m.values); e != Errc::ok) return e;
+  if (m.rows == 0 || m.cols == 0) return Errc::ok;
+  int64_t const room = m.values.size - m.origin - m.cols;  // before the last row's first element
+  if (m.origin > m.values.size || room < 0) return Errc::size_mismatch;
+  if (m.row_stride > 0 && m.rows - 1 > room / m.row_stride) return Errc::size_mismatch;
+  return Errc::ok;
+}
+
 }  // namespace qfmt::inline v0

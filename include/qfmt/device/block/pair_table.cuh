@@ -1,0 +1,75 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Two 4-bit codes to two 16-bit numbers by one shared-memory access: what feeds tensor cores.
+#pragma once
+
+#include "qfmt/codec/scaled_levels.hpp"
+#include "qfmt/device/thread/elements.cuh"
+#include "qfmt/ptx/shared.cuh"
+
+namespace qfmt::inline v0::block {
+
+/// A byte of packed codes becomes the pair (T(gain * level[high nibble]), T(gain * level[low])),
+/// the first in the low half of a word, with gain = level_gain<F, T>.
+///
+///     auto& storage = ...TempStorage in shared memory, aligned to 256 bytes
+///     PairTable<F, T> table(storage);
+///     table.fill();
+///     __syncthreads();
+///     uint32_t const pair = table.pair<2>(packed);   // of byte 2 of four packed bytes
+///
+/// Every pair stands in the table once for each lane, so that lookups never meet in a bank; the
+/// address is one byte permutation, because an entry begins every 256 bytes. Half of the storage is
+/// free: `spare` is the caller's.
+template <CodebookFormat F, Element T>
+class PairTable {
+  static_assert(bits_of<F> == 4 && sizeof(T) == 2);
+
+ public:
+  struct alignas(256) Entry {
+    uint32_t pair[32];  // one for each lane
+    uint32_t spare[32];
+  };
+  struct TempStorage {
+    Entry entry[256];
+  };
+
+  __device__ explicit PairTable(TempStorage& storage)
+      : storage_(storage), base_(ptx::shared_address(&storage)), lane_(threadIdx.x % 32 * 4) {}
+
+  /// Called by every thread of a one-dimensional block of whole warps, which synchronises before
+  /// the first lookup.
+  __device__ void fill() {
+    unsigned const lane = threadIdx.x % 32;
+    uint32_t const low = scaled_level(lane % 16);
+    for (unsigned e = threadIdx.x / 32; e < 256; e += blockDim.x / 32) {
+      uint32_t const first = __shfl_sync(~0u, low, e / 16);
+      uint32_t const second = __shfl_sync(~0u, low, e % 16);
+      storage_.entry[e].pair[lane] = first | second << 16;
+    }
+  }
+
+  /// The pair of byte Byte of `packed`.
+  template <int Byte>
+  __device__ uint32_t pair(uint32_t packed) const {
+    constexpr uint32_t offset_of = 0x5504u | Byte << 4;  // (4 * lane, the byte, 0, 0)
+    return ptx::load_table_word(ptx::permute_bytes(packed, lane_, offset_of) + base_);
+  }
+
+ private:
+  static __device__ uint32_t scaled_level(unsigned code) {
+    constexpr ScaledLevels levels = scaled_levels<F, T>;
+    uint32_t bits = 0;
+#pragma unroll
+    for (unsigned c = 0; c < 16; ++c)
+      if (c == code) bits = levels.bits[c];
+    return bits;
+  }
+
+  TempStorage& storage_;
+  uint32_t base_;
+  uint32_t lane_;
+};
+
+}  // namespace qfmt::inline v0::block
