@@ -62,6 +62,7 @@ need libcli11-dev has_header CLI/CLI.hpp
 need libfmt-dev has_header fmt/core.h
 need librapidcheck-dev has_header rapidcheck.h
 need libbenchmark-dev has_header benchmark/benchmark.h
+need libboost-context-dev has_header boost/context/fiber.hpp
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing ${missing[*]}"
   apt install -y -qq --no-install-recommends "${missing[@]}" || fail 3 "could not install ${missing[*]}"
