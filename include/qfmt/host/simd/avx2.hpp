@@ -17,7 +17,7 @@
 namespace qfmt::inline v0::host::simd::avx2 {
 
 template <Element T>
-QFMT_AVX2 inline __m256 load8(T const* p) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256 load8(T const* p) {
   if constexpr (stl::same_as<T, float>) {
     return _mm256_loadu_ps(p);
   } else {
@@ -29,7 +29,7 @@ QFMT_AVX2 inline __m256 load8(T const* p) {
 
 /// 32 bytes to p; Stream: past the caches, where p is aligned to 16 bytes.
 template <bool Stream>
-QFMT_AVX2 inline void store(void* p, __m256i v) {
+[[gnu::always_inline]] QFMT_AVX2 inline void store(void* p, __m256i v) {
   if constexpr (!Stream) {
     _mm256_storeu_si256(static_cast<__m256i*>(p), v);
   } else if (reinterpret_cast<uintptr_t>(p) % 32 == 0) {
@@ -43,7 +43,7 @@ QFMT_AVX2 inline void store(void* p, __m256i v) {
 
 /// The bfloat16 nearest to x in the lower half of each lane, ties to even.
 template <bool MayBeNan>
-QFMT_AVX2 inline __m256i round_to_bfloat(__m256 x) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i round_to_bfloat(__m256 x) {
   __m256i const bits = _mm256_castps_si256(x);
   __m256i const odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
   __m256i const up = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF));
@@ -55,7 +55,7 @@ QFMT_AVX2 inline __m256i round_to_bfloat(__m256 x) {
 
 /// 16 values as words, rounded to the 16-bit type T.
 template <Element T, bool MayBeNan>
-QFMT_AVX2 inline __m256i words16(__m256 a, __m256 b) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i words16(__m256 a, __m256 b) {
   if constexpr (Float16Like<T>) {  // a NaN is 7FFFFFFF here, and gives 7FFF
     constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm256_cvtps_ph(a, nearest)),
@@ -69,7 +69,7 @@ QFMT_AVX2 inline __m256i words16(__m256 a, __m256 b) {
 
 /// 16 values to p as T.
 template <Element T, bool Stream, bool MayBeNan>
-QFMT_AVX2 inline void put16(T* p, __m256 a, __m256 b) {
+[[gnu::always_inline]] QFMT_AVX2 inline void put16(T* p, __m256 a, __m256 b) {
   if constexpr (stl::same_as<T, float>) {
     store<Stream>(p, _mm256_castps_si256(a));
     store<Stream>(p + 8, _mm256_castps_si256(b));
@@ -80,7 +80,7 @@ QFMT_AVX2 inline void put16(T* p, __m256 a, __m256 b) {
 
 /// magnitude_bits of the largest of n values.
 template <Element T>
-QFMT_AVX2 inline auto largest(T const* values, int64_t n) {
+[[gnu::always_inline]] QFMT_AVX2 inline auto largest(T const* values, int64_t n) {
   using Bits = decltype(magnitude_bits(T{}));
   constexpr int lanes = 32 / sizeof(T);
   __m256i most = _mm256_setzero_si256();

@@ -21,7 +21,7 @@ struct Table16 {
 };
 
 template <Element T, bool MayBeNan>
-QFMT_AVX2 inline Table16 table16(float const* levels, float scale) {
+[[gnu::always_inline]] QFMT_AVX2 inline Table16 table16(float const* levels, float scale) {
   __m256 const s = _mm256_set1_ps(scale);
   __m256 const a = _mm256_mul_ps(_mm256_loadu_ps(levels), s);
   __m256 const b = _mm256_mul_ps(_mm256_loadu_ps(levels + 8), s);
@@ -37,7 +37,7 @@ QFMT_AVX2 inline Table16 table16(float const* levels, float scale) {
 }
 
 /// 8 codes of 4 bits, 4 bytes.
-QFMT_AVX2 inline __m256i decode8(uint8_t const* codes, Table16 const& t) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i decode8(uint8_t const* codes, Table16 const& t) {
   int32_t c;
   std::memcpy(&c, codes, sizeof c);
   __m256i const shift = _mm256_set_epi32(24, 28, 16, 20, 8, 12, 0, 4);
@@ -50,7 +50,8 @@ QFMT_AVX2 inline __m256i decode8(uint8_t const* codes, Table16 const& t) {
 
 /// 32 codes of 4 bits.
 template <bool Stream, Element T>
-QFMT_AVX2 inline void decode32(uint8_t const* codes, Table16 const& t, T* out) {
+[[gnu::always_inline]] QFMT_AVX2 inline void decode32(uint8_t const* codes, Table16 const& t,
+                                                      T* out) {
   if constexpr (stl::same_as<T, float>) {
     store<Stream>(out, decode8(codes, t));
     store<Stream>(out + 8, decode8(codes + 4, t));
@@ -70,7 +71,8 @@ QFMT_AVX2 inline void decode32(uint8_t const* codes, Table16 const& t, T* out) {
 }
 
 template <Element T, bool Stream>
-QFMT_AVX2 inline void decode_4bit(uint8_t const* codes, int64_t n, Table16 const& t, T* out) {
+[[gnu::always_inline]] QFMT_AVX2 inline void decode_4bit(uint8_t const* codes, int64_t n,
+                                                         Table16 const& t, T* out) {
   int64_t i = 0;
   for (; i + 32 <= n; i += 32) decode32<Stream>(codes + i / 2, t, out + i);
   if (i == n) return;
@@ -83,7 +85,8 @@ QFMT_AVX2 inline void decode_4bit(uint8_t const* codes, int64_t n, Table16 const
 
 /// 8 codes of 8 bits, before they are rounded to T.
 template <FormatSpec F>
-QFMT_AVX2 inline __m256 decode8(uint8_t const* codes, Levels<F> const& levels, __m256 scale) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256 decode8(uint8_t const* codes,
+                                                       Levels<F> const& levels, __m256 scale) {
   if constexpr (FormulaFormat<F>) {
     __m128i const c = _mm_loadl_epi64(reinterpret_cast<__m128i const*>(codes));
     __m256 const q = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(c));
@@ -97,8 +100,9 @@ QFMT_AVX2 inline __m256 decode8(uint8_t const* codes, Levels<F> const& levels, _
 }
 
 template <FormatSpec F, Element T, bool Stream>
-QFMT_AVX2 inline void decode_8bit(uint8_t const* codes, int64_t n, Levels<F> const& levels,
-                                  float scale, T* out) {
+[[gnu::always_inline]] QFMT_AVX2 inline void decode_8bit(uint8_t const* codes, int64_t n,
+                                                         Levels<F> const& levels, float scale,
+                                                         T* out) {
   constexpr bool may_be_nan = Levels<F>::may_be_nan;
   __m256 const s = _mm256_set1_ps(scale);
   int64_t i = 0;
@@ -116,8 +120,9 @@ QFMT_AVX2 inline void decode_8bit(uint8_t const* codes, int64_t n, Levels<F> con
 
 /// n values of one block, whose scale is finite.
 template <FormatSpec F, Element T, bool Stream>
-QFMT_AVX2 inline void decode_run(uint8_t const* codes, int64_t n, Levels<F> const& levels,
-                                 float scale, T* out) {
+[[gnu::always_inline]] QFMT_AVX2 inline void decode_run(uint8_t const* codes, int64_t n,
+                                                        Levels<F> const& levels, float scale,
+                                                        T* out) {
   if constexpr (bits_of<F> == 8) {
     decode_8bit<F, T, Stream>(codes, n, levels, scale, out);
   } else {

@@ -32,11 +32,13 @@ struct SearchTables {
 template <PointFormat F>
 inline constexpr SearchTables search_tables{points_of<F>, decides_on_magnitude<F>};
 
-QFMT_AVX2 inline __m256i above(__m256 x, __m256 point) {  // -1 where x > point
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i above(__m256 x,
+                                                      __m256 point) {  // -1 where x > point
   return _mm256_castps_si256(_mm256_cmp_ps(x, point, _CMP_GT_OQ));
 }
 
-QFMT_AVX2 inline __m256i next_bit(__m256i rank, __m256 x, float const* points) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i next_bit(__m256i rank, __m256 x,
+                                                         float const* points) {
   __m256 const point = _mm256_permutevar8x32_ps(_mm256_loadu_ps(points), rank);
   return _mm256_add_epi32(_mm256_add_epi32(rank, rank), above(x, point));
 }
@@ -44,7 +46,7 @@ QFMT_AVX2 inline __m256i next_bit(__m256i rank, __m256 x, float const* points) {
 /// Minus the rank of 8 values of a 16-level format; FP4's negatives 8 more.
 template <PointFormat F, Element T>
   requires(bits_of<F> == 4)
-QFMT_AVX2 inline __m256i codes8(T const* values, __m256 factor) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i codes8(T const* values, __m256 factor) {
   constexpr SearchTables const& t = search_tables<F>;
   __m256 x = _mm256_mul_ps(load8(values), factor);
   __m256i negative = _mm256_setzero_si256();
@@ -69,7 +71,7 @@ QFMT_AVX2 inline __m256i codes8(T const* values, __m256 factor) {
 /// The codes of 8 values of an 8-bit map.
 template <PointFormat F, Element T>
   requires(bits_of<F> == 8)
-QFMT_AVX2 inline __m256i codes8(T const* values, __m256 factor) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i codes8(T const* values, __m256 factor) {
   constexpr WideBins const& bins = wide_bins_of<F>;
   __m256 const x = _mm256_mul_ps(load8(values), factor);
   __m256i const bits = _mm256_castps_si256(x);
@@ -87,12 +89,13 @@ QFMT_AVX2 inline __m256i codes8(T const* values, __m256 factor) {
 }
 
 template <stl::same_as<Int8> F, Element T>
-QFMT_AVX2 inline __m256i codes8(T const* values, __m256 factor) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i codes8(T const* values, __m256 factor) {
   return _mm256_cvtps_epi32(_mm256_mul_ps(load8(values), factor));
 }
 
 /// The low bytes of 32 lanes, in order.
-QFMT_AVX2 inline __m256i low_bytes(__m256i a, __m256i b, __m256i c, __m256i d) {
+[[gnu::always_inline]] QFMT_AVX2 inline __m256i low_bytes(__m256i a, __m256i b, __m256i c,
+                                                          __m256i d) {
   __m256i const low = _mm256_set1_epi32(255);
   __m256i const ab = _mm256_packus_epi32(_mm256_and_si256(a, low), _mm256_and_si256(b, low));
   __m256i const cd = _mm256_packus_epi32(_mm256_and_si256(c, low), _mm256_and_si256(d, low));
@@ -101,7 +104,8 @@ QFMT_AVX2 inline __m256i low_bytes(__m256i a, __m256i b, __m256i c, __m256i d) {
 }
 
 template <FormatSpec F, Element T>
-QFMT_AVX2 inline void encode32(T const* values, __m256 factor, uint8_t* codes) {
+[[gnu::always_inline]] QFMT_AVX2 inline void encode32(T const* values, __m256 factor,
+                                                      uint8_t* codes) {
   __m256i const code = low_bytes(codes8<F>(values, factor), codes8<F>(values + 8, factor),
                                  codes8<F>(values + 16, factor), codes8<F>(values + 24, factor));
   if constexpr (bits_of<F> == 8) {
@@ -118,7 +122,8 @@ QFMT_AVX2 inline void encode32(T const* values, __m256 factor, uint8_t* codes) {
 
 /// n values of one block.
 template <FormatSpec F, Element T>
-QFMT_AVX2 inline void encode_run(T const* values, int64_t n, float scale, uint8_t* codes) {
+[[gnu::always_inline]] QFMT_AVX2 inline void encode_run(T const* values, int64_t n, float scale,
+                                                        uint8_t* codes) {
   __m256 const factor = _mm256_set1_ps(scale);
   int64_t i = 0;
   for (; i + 32 <= n; i += 32) encode32<F>(values + i, factor, codes + i * bits_of<F> / 8);
@@ -133,7 +138,8 @@ QFMT_AVX2 inline void encode_run(T const* values, int64_t n, float scale, uint8_
 
 /// encode_block.
 template <FormatSpec F, Element T>
-QFMT_AVX2 inline void encode_one(T const* values, int64_t n, float absmax, uint8_t* codes) {
+[[gnu::always_inline]] QFMT_AVX2 inline void encode_one(T const* values, int64_t n, float absmax,
+                                                        uint8_t* codes) {
   BlockScaling const scaling = block_scaling<F>(absmax);
   if (is_ordinary(absmax, scaling)) {
     encode_run<F>(values, n, scaling.factor, codes);

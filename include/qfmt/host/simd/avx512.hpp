@@ -27,7 +27,7 @@
 namespace qfmt::inline v0::host::simd::avx512 {
 
 template <Element T>
-QFMT_AVX512 inline __m512 load16(T const* p) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512 load16(T const* p) {
   if constexpr (stl::same_as<T, float>) {
     return _mm512_loadu_ps(p);
   } else {
@@ -37,13 +37,13 @@ QFMT_AVX512 inline __m512 load16(T const* p) {
   }
 }
 
-QFMT_AVX512 inline __m256i load32(uint8_t const* p) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m256i load32(uint8_t const* p) {
   return _mm256_loadu_si256(reinterpret_cast<__m256i const*>(p));
 }
 
 /// 64 or 32 bytes to p; Stream: past the caches, where p is aligned to 16 bytes.
 template <bool Stream>
-QFMT_AVX512 inline void store(void* p, __m256i v) {
+[[gnu::always_inline]] QFMT_AVX512 inline void store(void* p, __m256i v) {
   if constexpr (!Stream) {
     _mm256_storeu_si256(static_cast<__m256i*>(p), v);
   } else if (reinterpret_cast<uintptr_t>(p) % 32 == 0) {
@@ -56,7 +56,7 @@ QFMT_AVX512 inline void store(void* p, __m256i v) {
 }
 
 template <bool Stream>
-QFMT_AVX512 inline void store(void* p, __m512i v) {
+[[gnu::always_inline]] QFMT_AVX512 inline void store(void* p, __m512i v) {
   if constexpr (!Stream) {
     _mm512_storeu_si512(p, v);
   } else if (reinterpret_cast<uintptr_t>(p) % 64 == 0) {
@@ -68,12 +68,12 @@ QFMT_AVX512 inline void store(void* p, __m512i v) {
 }
 
 template <bool Stream>
-QFMT_AVX512 inline void store(void* p, __m512 v) {
+[[gnu::always_inline]] QFMT_AVX512 inline void store(void* p, __m512 v) {
   store<Stream>(p, _mm512_castps_si512(v));
 }
 
 /// x, rounded before it is added to: no compiler fuses what passes here.
-QFMT_AVX512 inline __m512 rounded(__m512 x) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512 rounded(__m512 x) {
   asm("" : "+v"(x));
   return x;
 }
@@ -81,7 +81,7 @@ QFMT_AVX512 inline __m512 rounded(__m512 x) {
 /// The bfloat16 nearest to x in the upper half of each lane, ties to even. Not vcvtneps2bf16, which
 /// flushes subnormals.
 template <bool MayBeNan>
-QFMT_AVX512 inline __m512i round_to_bfloat(__m512 x) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i round_to_bfloat(__m512 x) {
   // bits + 7FFF + bit 16, as a sum of products of words: (bit 16) * 1 + 1 * 7FFF.
   __m512i const bits = _mm512_castps_si512(x);
   __m512i const words = _mm512_ternarylogic_epi32(bits, _mm512_set1_epi32(0x10000),
@@ -92,7 +92,7 @@ QFMT_AVX512 inline __m512i round_to_bfloat(__m512 x) {
                                _mm512_set1_epi32(0x7FFFFFFF));
 }
 
-QFMT_AVX512 inline __m512i odd_words() {  // of two vectors
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i odd_words() {  // of two vectors
   __m512i const lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
   __m512i const twice = _mm512_slli_epi32(lane, 2);  // words 4k + 1 and 4k + 3
   return _mm512_or_si512(_mm512_add_epi32(twice, _mm512_set1_epi32(1)),
@@ -101,7 +101,7 @@ QFMT_AVX512 inline __m512i odd_words() {  // of two vectors
 
 /// 32 values to p as T.
 template <Element T, bool Stream, bool MayBeNan>
-QFMT_AVX512 inline void put32(T* p, __m512 a, __m512 b) {
+[[gnu::always_inline]] QFMT_AVX512 inline void put32(T* p, __m512 a, __m512 b) {
   if constexpr (stl::same_as<T, float>) {
     store<Stream>(p, a);
     store<Stream>(p + 16, b);
@@ -117,7 +117,7 @@ QFMT_AVX512 inline void put32(T* p, __m512 a, __m512 b) {
 
 /// magnitude_bits of the largest of n values.
 template <Element T>
-QFMT_AVX512 inline auto largest(T const* values, int64_t n) {
+[[gnu::always_inline]] QFMT_AVX512 inline auto largest(T const* values, int64_t n) {
   constexpr int lanes = 64 / sizeof(T);
   int64_t i = 0;
   __m512i most = _mm512_setzero_si512();
@@ -151,7 +151,8 @@ QFMT_AVX512 inline auto largest(T const* values, int64_t n) {
 }
 
 /// The low bytes of 64 lanes, in order.
-QFMT_AVX512 inline __m512i low_bytes(__m512i a, __m512i b, __m512i c, __m512i d) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i low_bytes(__m512i a, __m512i b, __m512i c,
+                                                            __m512i d) {
   // Byte p of a half comes from byte 4 p of two vectors.
   __m512i const at = _mm512_broadcast_i64x4(
       _mm256_set_epi8(124, 120, 116, 112, 108, 104, 100, 96, 92, 88, 84, 80, 76, 72, 68, 64, 60, 56,
@@ -160,7 +161,8 @@ QFMT_AVX512 inline __m512i low_bytes(__m512i a, __m512i b, __m512i c, __m512i d)
                                 _mm512_permutex2var_epi8(c, at, d));
 }
 
-QFMT_AVX512 inline __mmask64 joined(__mmask16 a, __mmask16 b, __mmask16 c, __mmask16 d) {
+[[gnu::always_inline]] QFMT_AVX512 inline __mmask64 joined(__mmask16 a, __mmask16 b, __mmask16 c,
+                                                           __mmask16 d) {
   return _mm512_kunpackd(_mm512_kunpackw(d, c), _mm512_kunpackw(b, a));
 }
 
@@ -169,13 +171,14 @@ struct Table {
   __m512i part[4];
 };
 
-QFMT_AVX512 inline Table load_table(uint8_t const* p) {
+[[gnu::always_inline]] QFMT_AVX512 inline Table load_table(uint8_t const* p) {
   return {{_mm512_loadu_si512(p), _mm512_loadu_si512(p + 64), _mm512_loadu_si512(p + 128),
            _mm512_loadu_si512(p + 192)}};
 }
 
 /// Entries at 64 bytes; top: their bits 7.
-QFMT_AVX512 inline __m512i lookup256(Table const& t, __m512i at, __mmask64 top) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i lookup256(Table const& t, __m512i at,
+                                                            __mmask64 top) {
   return _mm512_mask_blend_epi8(top, _mm512_permutex2var_epi8(t.part[0], at, t.part[1]),
                                 _mm512_permutex2var_epi8(t.part[2], at, t.part[3]));
 }
@@ -185,7 +188,7 @@ struct Planes {
   Table plane[4];
 };
 
-QFMT_AVX512 inline Planes load_planes(BytePlanes const& p) {
+[[gnu::always_inline]] QFMT_AVX512 inline Planes load_planes(BytePlanes const& p) {
   return {{load_table(p.plane[0]), load_table(p.plane[1]), load_table(p.plane[2]),
            load_table(p.plane[3])}};
 }
@@ -196,7 +199,7 @@ struct Four {
 
 /// Four byte planes of 256 floats looked up by 64 bytes: lane i of part j is the entry at byte
 /// 16 j + i of `at`.
-QFMT_AVX512 inline Four lookup_floats(Planes const& planes, __m512i at) {
+[[gnu::always_inline]] QFMT_AVX512 inline Four lookup_floats(Planes const& planes, __m512i at) {
   // A 4x4 transpose of dwords makes the unpacks below, which work in lanes, end in order.
   __m512i const order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
   __m512i const i = _mm512_permutexvar_epi32(order, at);

@@ -21,7 +21,7 @@ namespace qfmt::inline v0::host::simd::avx512 {
 
 /// Sixteen scaled levels as T.
 template <Element T, bool MayBeNan>
-QFMT_AVX512 inline auto table16(__m512 scaled) {
+[[gnu::always_inline]] QFMT_AVX512 inline auto table16(__m512 scaled) {
   if constexpr (stl::same_as<T, float>) {
     return scaled;
   } else if constexpr (Float16Like<T>) {
@@ -34,27 +34,28 @@ QFMT_AVX512 inline auto table16(__m512 scaled) {
 
 /// Sixteen codes of 4 bits, 8 bytes: each lane gets the eight bits that its code ends, and the
 /// table is looked up by the lowest four. Broadcasting the load leaves two operations.
-QFMT_AVX512 inline __m512 decode16(int64_t codes, __m512 table) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512 decode16(int64_t codes, __m512 table) {
   __m512i const end = _mm512_set_epi32(56, 60, 48, 52, 40, 44, 32, 36, 24, 28, 16, 20, 8, 12, 0, 4);
   __m512i const at = _mm512_multishift_epi64_epi8(end, _mm512_set1_epi64(codes));
   return _mm512_permutexvar_ps(at, table);
 }
 
-QFMT_AVX512 inline __m256i decode16(int64_t codes, __m256i table) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m256i decode16(int64_t codes, __m256i table) {
   __m256i const end = _mm256_set_epi16(56, 60, 48, 52, 40, 44, 32, 36, 24, 28, 16, 20, 8, 12, 0, 4);
   __m256i const at = _mm256_multishift_epi64_epi8(end, _mm256_set1_epi64x(codes));
   return _mm256_permutexvar_epi16(at, table);
 }
 
 template <bool Stream, Element T, class Table>
-QFMT_AVX512 inline void decode16(uint8_t const* codes, Table table, T* out) {
+[[gnu::always_inline]] QFMT_AVX512 inline void decode16(uint8_t const* codes, Table table, T* out) {
   int64_t c;
   std::memcpy(&c, codes, sizeof c);
   store<Stream>(out, decode16(c, table));
 }
 
 template <bool Stream, Element T, class Table>
-QFMT_AVX512 inline void decode_4bit(uint8_t const* codes, int64_t n, Table table, T* out) {
+[[gnu::always_inline]] QFMT_AVX512 inline void decode_4bit(uint8_t const* codes, int64_t n,
+                                                           Table table, T* out) {
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) {
     decode16<Stream>(codes + i / 2, table, out + i);
@@ -72,7 +73,7 @@ QFMT_AVX512 inline void decode_4bit(uint8_t const* codes, int64_t n, Table table
 }
 
 /// 16 codes of Int8.
-QFMT_AVX512 inline __m512 decode_int8(uint8_t const* codes, __m512 scale) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512 decode_int8(uint8_t const* codes, __m512 scale) {
   __m128i const c = _mm_loadu_si128(reinterpret_cast<__m128i const*>(codes));
   __m512 const q = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(c));
   return _mm512_mul_ps(_mm512_mul_ps(q, scale), _mm512_set1_ps(0x1.020408p-7f));
@@ -80,7 +81,8 @@ QFMT_AVX512 inline __m512 decode_int8(uint8_t const* codes, __m512 scale) {
 
 /// 64 codes of 8 bits.
 template <FormatSpec F, Element T, bool Stream>
-QFMT_AVX512 inline void decode64(uint8_t const* codes, Planes const& planes, float scale, T* out) {
+[[gnu::always_inline]] QFMT_AVX512 inline void decode64(uint8_t const* codes, Planes const& planes,
+                                                        float scale, T* out) {
   constexpr bool may_be_nan = Levels<F>::may_be_nan;
   __m512 const s = _mm512_set1_ps(scale);
   if constexpr (FormulaFormat<F>) {
@@ -94,8 +96,9 @@ QFMT_AVX512 inline void decode64(uint8_t const* codes, Planes const& planes, flo
 }
 
 template <FormatSpec F, Element T, bool Stream>
-QFMT_AVX512 inline void decode_8bit(uint8_t const* codes, int64_t n, Planes const& planes,
-                                    float scale, T* out) {
+[[gnu::always_inline]] QFMT_AVX512 inline void decode_8bit(uint8_t const* codes, int64_t n,
+                                                           Planes const& planes, float scale,
+                                                           T* out) {
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) decode64<F, T, Stream>(codes + i, planes, scale, out + i);
   if (i == n) return;
@@ -108,7 +111,7 @@ QFMT_AVX512 inline void decode_8bit(uint8_t const* codes, int64_t n, Planes cons
 
 /// What a decoder keeps in registers: sixteen levels, the planes of 256, nothing.
 template <FormatSpec F>
-QFMT_AVX512 inline auto registers(Levels<F> const& levels) {
+[[gnu::always_inline]] QFMT_AVX512 inline auto registers(Levels<F> const& levels) {
   if constexpr (!CodebookFormat<F>) {
     return Planes{};
   } else if constexpr (bits_of<F> == 8) {
@@ -120,8 +123,9 @@ QFMT_AVX512 inline auto registers(Levels<F> const& levels) {
 
 /// n values of one block, whose scale is finite.
 template <FormatSpec F, Element T, bool Stream, class Registers>
-QFMT_AVX512 inline void decode_run(uint8_t const* codes, int64_t n, Registers const& levels,
-                                   float scale, T* out) {
+[[gnu::always_inline]] QFMT_AVX512 inline void decode_run(uint8_t const* codes, int64_t n,
+                                                          Registers const& levels, float scale,
+                                                          T* out) {
   if constexpr (bits_of<F> == 8) {
     decode_8bit<F, T, Stream>(codes, n, levels, scale, out);
   } else {
@@ -132,8 +136,9 @@ QFMT_AVX512 inline void decode_run(uint8_t const* codes, int64_t n, Registers co
 
 /// The same with nested scales in vectors: f32(level * absmax2) + offset, two roundings.
 template <class Scales, class Inner>
-QFMT_AVX512 inline float const* scales_of(Scales const& scales, Inner const& inner, int64_t first,
-                                          int64_t last, float* own) {
+[[gnu::always_inline]] QFMT_AVX512 inline float const* scales_of(Scales const& scales,
+                                                                 Inner const& inner, int64_t first,
+                                                                 int64_t last, float* own) {
   if constexpr (requires { scales.offset; }) {
     auto const some = static_cast<__mmask64>(~uint64_t{0} >> (scales_ahead - (last - first)));
     __m512i const codes = _mm512_maskz_loadu_epi8(some, scales.absmax.codes + first);

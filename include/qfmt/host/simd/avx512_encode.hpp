@@ -34,7 +34,7 @@ struct Binned {
 };
 
 template <PointFormat F, Element T>
-QFMT_AVX512 inline Binned binned16(T const* values, __m512 factor) {
+[[gnu::always_inline]] QFMT_AVX512 inline Binned binned16(T const* values, __m512 factor) {
   constexpr UniformBins const& bins = uniform_bins_of<F>;
   __m512 x = _mm512_mul_ps(load16(values), factor);
   Binned b{};
@@ -55,7 +55,7 @@ QFMT_AVX512 inline Binned binned16(T const* values, __m512 factor) {
 /// Codes of 64 values, one to a byte, of a format with 16 levels.
 template <PointFormat F, Element T>
   requires(bits_of<F> == 4)
-QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
   constexpr UniformBins const& bins = uniform_bins_of<F>;
   Binned const a = binned16<F>(values, factor), b = binned16<F>(values + 16, factor);
   Binned const c = binned16<F>(values + 32, factor), d = binned16<F>(values + 48, factor);
@@ -77,7 +77,7 @@ QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
 
 /// The bins of sixteen values of an 8-bit map, by the bits of their magnitudes.
 template <PointFormat F>
-QFMT_AVX512 inline __m512i float_bins(__m512 x) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i float_bins(__m512 x) {
   constexpr FloatBins const& bins = float_bins_of<F>;
   __m512i const bits = _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7FFFFFFF));
   __m512i const m = _mm512_max_epi32(bits, _mm512_set1_epi32(int{FloatBins::least}));
@@ -89,20 +89,20 @@ QFMT_AVX512 inline __m512i float_bins(__m512 x) {
   return _mm512_add_epi32(_mm512_srlv_epi32(m, shift), offset);
 }
 
-QFMT_AVX512 inline __mmask64 signs(Four const& x) {
+[[gnu::always_inline]] QFMT_AVX512 inline __mmask64 signs(Four const& x) {
   return joined(_mm512_movepi32_mask(_mm512_castps_si512(x.a)),
                 _mm512_movepi32_mask(_mm512_castps_si512(x.b)),
                 _mm512_movepi32_mask(_mm512_castps_si512(x.c)),
                 _mm512_movepi32_mask(_mm512_castps_si512(x.d)));
 }
 
-QFMT_AVX512 inline __mmask64 greater(Four const& x, Four const& y) {
+[[gnu::always_inline]] QFMT_AVX512 inline __mmask64 greater(Four const& x, Four const& y) {
   return joined(_mm512_cmp_ps_mask(x.a, y.a, _CMP_GT_OQ), _mm512_cmp_ps_mask(x.b, y.b, _CMP_GT_OQ),
                 _mm512_cmp_ps_mask(x.c, y.c, _CMP_GT_OQ), _mm512_cmp_ps_mask(x.d, y.d, _CMP_GT_OQ));
 }
 
 template <Element T>
-QFMT_AVX512 inline Four scaled64(T const* values, __m512 factor) {
+[[gnu::always_inline]] QFMT_AVX512 inline Four scaled64(T const* values, __m512 factor) {
   return {_mm512_mul_ps(load16(values), factor), _mm512_mul_ps(load16(values + 16), factor),
           _mm512_mul_ps(load16(values + 32), factor), _mm512_mul_ps(load16(values + 48), factor)};
 }
@@ -110,7 +110,7 @@ QFMT_AVX512 inline Four scaled64(T const* values, __m512 factor) {
 /// The same of an 8-bit map.
 template <PointFormat F, Element T>
   requires(bits_of<F> == 8)
-QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
   constexpr FloatBins const& bins = float_bins_of<F>;
   Four const x = scaled64(values, factor);
   __m512i const at =
@@ -125,7 +125,7 @@ QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
 
 /// The same of Int8.
 template <stl::same_as<Int8> F, Element T>
-QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
   constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   Four const x = scaled64(values, factor);
   return low_bytes(_mm512_cvt_roundps_epi32(x.a, nearest), _mm512_cvt_roundps_epi32(x.b, nearest),
@@ -133,7 +133,8 @@ QFMT_AVX512 inline __m512i codes64(T const* values, __m512 factor) {
 }
 
 template <FormatSpec F, Element T>
-QFMT_AVX512 inline void encode64(T const* values, __m512 factor, uint8_t* codes) {
+[[gnu::always_inline]] QFMT_AVX512 inline void encode64(T const* values, __m512 factor,
+                                                        uint8_t* codes) {
   __m512i const code = codes64<F>(values, factor);
   if constexpr (bits_of<F> == 8) {
     _mm512_storeu_si512(codes, code);
@@ -145,7 +146,8 @@ QFMT_AVX512 inline void encode64(T const* values, __m512 factor, uint8_t* codes)
 
 /// n values of one block.
 template <FormatSpec F, Element T>
-QFMT_AVX512 inline void encode_run(T const* values, int64_t n, float scale, uint8_t* codes) {
+[[gnu::always_inline]] QFMT_AVX512 inline void encode_run(T const* values, int64_t n, float scale,
+                                                          uint8_t* codes) {
   __m512 const factor = _mm512_set1_ps(scale);
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) encode64<F>(values + i, factor, codes + i * bits_of<F> / 8);
@@ -160,7 +162,8 @@ QFMT_AVX512 inline void encode_run(T const* values, int64_t n, float scale, uint
 
 /// encode_block.
 template <FormatSpec F, Element T>
-QFMT_AVX512 inline void encode_one(T const* values, int64_t n, float absmax, uint8_t* codes) {
+[[gnu::always_inline]] QFMT_AVX512 inline void encode_one(T const* values, int64_t n, float absmax,
+                                                          uint8_t* codes) {
   BlockScaling const scaling = block_scaling<F>(absmax);
   if (is_ordinary(absmax, scaling)) {
     encode_run<F>(values, n, scaling.factor, codes);
