@@ -26,6 +26,7 @@ template <class Executor, SchemeSpec S, Element T>
 Status search_non_finite(Executor& executor, T const* values, QuantizedSpan<S> const& out,
                          Split split, SimdLevel level) {
   std::array<int64_t, max_tasks> found;
+  found.fill(none);
   executor(split.tasks(), [&](int64_t task) {
     found[static_cast<size_t>(task)] = find_non_finite(values, out, split.range(task), level);
   });
@@ -54,6 +55,7 @@ Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T con
     auto* const absmax = static_cast<float*>(workspace.data);
     std::array<ScaleSum, max_tasks> sums;
     std::array<int64_t, max_tasks> found;
+    found.fill(none);
     executor(split.tasks(), [&](int64_t task) {
       auto const t = static_cast<size_t>(task);
       sums[t] = sum_scales(encoder, in, out, split.range(task), level, absmax, found[t]);

@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Inner products on AVX-512 BF16: activations and levels rounded to bfloat16, scales and sums f32.
+#pragma once
+
+#include "qfmt/host/simd/avx512_matmul_int8.hpp"
+
+#if defined(__x86_64__)
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+/// What a kernel of level avx512_bf16 may use.
+#define QFMT_AVX512_BF16                                                            \
+  __attribute__((                                                                   \
+      target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx512bf16," \
+             "avx2,fma,f16c,bmi2")))
+
+namespace qfmt::inline v0::host::simd::avx512 {
+
+/// Packed: of each 128 values of a row, those at places 1, 0, 3 and 2 of every four, as the four
+/// nibbles of a 16-bit word of codes have them.
+struct Bf16Activations : ScaleReader {
+  static constexpr int unit = 128;
+  static constexpr int bytes = 2;
+
+  template <FormatSpec F, int Block, int M>
+  QFMT_AVX512_BF16 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
+                                   float* totals);
+
+  template <Element T>
+  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
+    if (n < unit) {
+      T padded[unit]{};
+      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
+      return pack(padded, unit, to);
+    }
+    __m512i const a = words32(x), b = words32(x + 32), c = words32(x + 64), d = words32(x + 96);
+    _mm512_storeu_si512(to, every_fourth<1>(a, b, c, d));
+    _mm512_storeu_si512(to + 64, every_fourth<0>(a, b, c, d));
+    _mm512_storeu_si512(to + 128, every_fourth<3>(a, b, c, d));
+    _mm512_storeu_si512(to + 192, every_fourth<2>(a, b, c, d));
+  }
+
+ private:
+  template <Element T>
+  [[gnu::always_inline]] QFMT_AVX512 static __m512i words32(T const* x) {
+    if constexpr (Bfloat16Like<T>) {
+      return _mm512_loadu_si512(x);
+    } else {
+      return _mm512_permutex2var_epi16(round_to_bfloat<true>(load16(x)), odd_words(),
+                                       round_to_bfloat<true>(load16(x + 16)));
+    }
+  }
+  template <int First>
+  [[gnu::always_inline]] QFMT_AVX512 static __m512i every_fourth(__m512i a, __m512i b, __m512i c,
+                                                                 __m512i d) {
+    __m512i const lane = _mm512_set_epi32(7, 6, 5, 4, 3, 2, 1, 0, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m512i const at = _mm512_add_epi32(_mm512_mullo_epi32(lane, _mm512_set1_epi32(0x00080008)),
+                                        _mm512_set1_epi32(First | (First + 4) << 16));
+    return _mm512_mask_blend_epi64(0xF0, _mm512_permutex2var_epi16(a, at, b),
+                                   _mm512_permutex2var_epi16(c, at, d));
+  }
+};
+
+[[gnu::always_inline]] QFMT_AVX512_BF16 inline __m512 add_pairs(__m512 sums, __m512i w,
+                                                                uint8_t const* x) {
+  return _mm512_dpbf16_ps(sums, (__m512bh)w, (__m512bh)_mm512_loadu_si512(x));
+}
+
+/// The weights of 128 values of K, as they are packed in x.
+struct Bf16Weights {
+  __m512i a, b, c, d;
+};
+
+[[gnu::always_inline]] QFMT_AVX512_BF16 inline __m512 product(Bf16Weights const& w,
+                                                              uint8_t const* x) {
+  __m512 const first = add_pairs(_mm512_setzero_ps(), w.a, x);
+  return add_pairs(add_pairs(add_pairs(first, w.b, x + 64), w.c, x + 128), w.d, x + 192);
+}
+
+template <int M, int... I>
+[[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_products(Sums<M>& s, Bf16Weights const& w,
+                                                                 __m512 scale, uint8_t const* x,
+                                                                 stl::integer_sequence<int, I...>) {
+  ((s.of[I] = _mm512_fmadd_ps(product(w, x + 256 * I), scale, s.of[I])), ...);
+}
+
+/// 128 weights of 4 bits.
+template <int Block, int M>
+[[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_unit(Sums<M>& s, __m512i levels,
+                                                             uint8_t const* codes,
+                                                             float const* scales,
+                                                             uint8_t const* x) {
+  __m512i const c = _mm512_loadu_si512(codes);  // a permute reads five bits, of which four matter
+  Bf16Weights const w{_mm512_permutexvar_epi16(c, levels),
+                      _mm512_permutexvar_epi16(_mm512_srli_epi16(c, 4), levels),
+                      _mm512_permutexvar_epi16(_mm512_srli_epi16(c, 8), levels),
+                      _mm512_permutexvar_epi16(_mm512_srli_epi16(c, 12), levels)};
+  add_products(s, w, lane_scales<Block>(scales), x, stl::make_integer_sequence<int, M>{});
+}
+
+template <FormatSpec F, int Block, int M>
+QFMT_AVX512_BF16 void Bf16Activations::dot(RowPart row, Levels<F> const& levels,
+                                           uint8_t const* packed, float* totals) {
+  uint8_t const* x = packed;
+  constexpr int step = Bf16Activations::unit;
+  __m256i const table = table16<bfloat16, true>(_mm512_loadu_ps(levels.level));
+  __m512i const l = _mm512_broadcast_i64x4(table);
+  Sums<M> s = no_sums<M>();
+  int64_t i = 0;
+  for (; i + step <= row.count; i += step, x += M * step * Bf16Activations::bytes) {
+    _mm_prefetch(reinterpret_cast<char const*>(row.codes) + i / 2 + prefetch_bytes, _MM_HINT_T0);
+    add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
+  }
+  if (i < row.count) {
+    int64_t const rest = row.count - i;
+    PaddedPart<step / 2, step / 16> const last(row.codes + i / 2, (rest + 1) / 2,
+                                               row.scales + i / Block, (rest + Block - 1) / Block);
+    add_unit<Block>(s, l, last.codes, last.scales, x);
+  }
+  add_lanes(s, totals);
+}
+
+}  // namespace qfmt::inline v0::host::simd::avx512
+
+#pragma GCC diagnostic pop
+
+#endif
