@@ -46,6 +46,11 @@ struct Exact {
     for (int i = 0; i < unit; i += 8) _mm256_storeu_ps(out + i, load8(x + i));
   }
 
+  template <FormatSpec F>
+  static Levels<F> const& prepared(Levels<F> const& levels) {
+    return levels;
+  }
+
   /// totals[m] += part of a row of weights * packed row m.
   template <FormatSpec F, int Block, int M>
   QFMT_AVX2 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,

@@ -67,6 +67,11 @@ struct Exact : ScaleReader {
   static constexpr int unit = 64;  // values of K that a step takes
   static constexpr int bytes = 4;  // of one packed value
 
+  template <FormatSpec F>
+  static Levels<F> const& prepared(Levels<F> const& levels) {
+    return levels;
+  }
+
   /// totals[m] += part of a row of weights * packed row m.
   template <FormatSpec F, int Block, int M>
   QFMT_AVX512 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,

@@ -28,6 +28,11 @@ struct Bf16Activations : ScaleReader {
   static constexpr int unit = 128;
   static constexpr int bytes = 2;
 
+  template <FormatSpec F>
+  static Levels<F> const& prepared(Levels<F> const& levels) {
+    return levels;
+  }
+
   template <FormatSpec F, int Block, int M>
   QFMT_AVX512_BF16 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
                                    float* totals);

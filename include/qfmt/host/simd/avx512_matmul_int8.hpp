@@ -25,12 +25,36 @@ struct Int8Unit {
   float scale[16];
 };
 
+/// Levels as bytes, 128 more than the nearest integer, under one scale.
+struct ByteLevels {
+  uint8_t level[16];
+  float scale;  // of one step
+
+  explicit ByteLevels(float const* levels) {
+    float most = 0.f;
+    for (int c = 0; c < 16; ++c) {
+      float const m = levels[c] < 0.f ? -levels[c] : levels[c];
+      most = m > most ? m : most;
+    }
+    scale = most / 127.f;
+    for (int c = 0; c < 16; ++c) {
+      float const steps = most > 0.f && is_finite(levels[c]) ? levels[c] / scale : 0.f;
+      level[c] = static_cast<uint8_t>(128 + exact::round_to_int(exact::rounded(steps)));
+    }
+  }
+};
+
 struct Int8Activations : ScaleReader {
   static constexpr int unit = 128;
   static constexpr int bytes = 2;
 
+  template <FormatSpec F>
+  static ByteLevels prepared(Levels<F> const& levels) {
+    return ByteLevels(levels.level);
+  }
+
   template <FormatSpec F, int Block, int M>
-  QFMT_AVX512 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
+  QFMT_AVX512 static void dot(RowPart row, ByteLevels const& bytes, uint8_t const* packed,
                               float* totals);
 
   template <Element T>
@@ -83,25 +107,6 @@ template <int Block>
   }
 }
 
-/// Levels as bytes, 128 more than the nearest integer, under one scale.
-struct ByteLevels {
-  uint8_t level[16];
-  float scale;  // of one step
-
-  explicit ByteLevels(float const* levels) {
-    float most = 0.f;
-    for (int c = 0; c < 16; ++c) {
-      float const m = levels[c] < 0.f ? -levels[c] : levels[c];
-      most = m > most ? m : most;
-    }
-    scale = most / 127.f;
-    for (int c = 0; c < 16; ++c) {
-      float const steps = most > 0.f && is_finite(levels[c]) ? levels[c] / scale : 0.f;
-      level[c] = static_cast<uint8_t>(128 + exact::round_to_int(exact::rounded(steps)));
-    }
-  }
-};
-
 template <int M, int... I>
 [[gnu::always_inline]] QFMT_AVX512 inline void add_products(Sums<M>& s, __m512i odd, __m512i even,
                                                             __m512 scale, Int8Unit const* x,
@@ -126,11 +131,10 @@ template <int Block, int M>
 }
 
 template <FormatSpec F, int Block, int M>
-QFMT_AVX512 void Int8Activations::dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
+QFMT_AVX512 void Int8Activations::dot(RowPart row, ByteLevels const& bytes, uint8_t const* packed,
                                       float* totals) {
   auto const* x = reinterpret_cast<Int8Unit const*>(packed);
   constexpr int step = Int8Activations::unit;
-  ByteLevels const bytes(levels.level);
   __m512i const l =
       _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<__m128i const*>(bytes.level)));
   Sums<M> s = no_sums<M>();

@@ -52,9 +52,9 @@ RowPart row_part(QuantizedMatrix<S> const& w, Inner const& inner, int64_t n, int
 
 /// Rows [first, last), at most rows_of_weights, times `rows` rows of x from row `begin` on. M: rows
 /// that the kernel takes; those that are not there are packed as zeros.
-template <class Kernel, int M, SchemeSpec S, Element T>
-void multiply_tile(Product<S, T> const& p, Levels<typename S::format> const& levels,
-                   BlockRange range, int64_t begin, int rows) {
+template <class Kernel, int M, SchemeSpec S, Element T, class Table>
+void multiply_tile(Product<S, T> const& p, Table const& levels, BlockRange range, int64_t begin,
+                   int rows) {
   constexpr int unit = Kernel::unit, bytes = unit * Kernel::bytes;
   constexpr int64_t piece = piece_of(M, Kernel::bytes);
   alignas(64) uint8_t packed[packed_bytes];
@@ -80,7 +80,8 @@ void multiply_tile(Product<S, T> const& p, Levels<typename S::format> const& lev
 
 template <class Kernel, SchemeSpec S, Element T>
 void multiply_rows(Product<S, T> const& p, BlockRange range) {
-  Levels<typename S::format> const levels(p.w.values.scales);
+  Levels<typename S::format> const own(p.w.values.scales);
+  auto const& levels = Kernel::prepared(own);
   for (int64_t n = range.first; n < range.last; n += rows_of_weights) {
     BlockRange const some{n, std::min(range.last, n + rows_of_weights)};
     for (int64_t m = 0; m < p.m; m += rows_of_x) {
