@@ -129,8 +129,9 @@ QFMT_AVX2 void Exact::dot(RowPart row, Levels<F> const& levels, uint8_t const* p
   int64_t i = 0;
   for (; i + unit <= row.count; i += unit, x += M * unit) {
     auto const* const codes = row.codes + i * bits_of<F> / 8;
-    _mm_prefetch(reinterpret_cast<char const*>(codes) + prefetch_bytes, _MM_HINT_T0);
+    prefetch_codes(codes);
     if constexpr (bits_of<F> == 4) {
+      prefetch_scales<Block>(row.scales + i / Block);
       add_unit<Block>(s, levels.level, codes, row.scales + i / Block, x);
     } else {
       add_unit(s, codes, x);

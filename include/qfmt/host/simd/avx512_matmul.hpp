@@ -155,7 +155,8 @@ QFMT_AVX512 void Exact::dot(RowPart row, Levels<F> const& levels, uint8_t const*
   if constexpr (bits_of<F> == 4) {
     __m512 const l = _mm512_loadu_ps(levels.level);
     for (; i + step <= row.count; i += step, x += M * step) {
-      _mm_prefetch(reinterpret_cast<char const*>(row.codes) + i / 2 + prefetch_bytes, _MM_HINT_T0);
+      prefetch_codes(row.codes + i / 2);
+      prefetch_scales<Block>(row.scales + i / Block);
       add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
     }
     if (i < row.count) {
@@ -166,7 +167,7 @@ QFMT_AVX512 void Exact::dot(RowPart row, Levels<F> const& levels, uint8_t const*
     }
   } else {
     for (; i + step <= row.count; i += step, x += M * step) {
-      _mm_prefetch(reinterpret_cast<char const*>(row.codes) + i + prefetch_bytes, _MM_HINT_T0);
+      prefetch_codes(row.codes + i);
       add_unit(s, row.codes + i, x);
     }
     if (i < row.count) {

@@ -119,7 +119,8 @@ QFMT_AVX512_BF16 void Bf16Activations::dot(RowPart row, Levels<F> const& levels,
   Sums<M> s = no_sums<M>();
   int64_t i = 0;
   for (; i + step <= row.count; i += step, x += M * step * Bf16Activations::bytes) {
-    _mm_prefetch(reinterpret_cast<char const*>(row.codes) + i / 2 + prefetch_bytes, _MM_HINT_T0);
+    prefetch_codes(row.codes + i / 2);
+    prefetch_scales<Block>(row.scales + i / Block);
     add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
   }
   if (i < row.count) {
