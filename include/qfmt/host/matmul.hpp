@@ -87,9 +87,9 @@ void multiply(Executor& executor, simd::Product<S, T> const& p, MatmulOptions op
 /// does not depend on the executor.
 ///     x: (m, w.cols)   y: (m, w.rows)   bias: (w.rows) or null; row-major
 ///
-/// Numerics: weights are decoded as decode_at decodes them and not rounded to T (Int8: the row's
-/// scale multiplies the sum); products and sums in f32 (their order is not specified, a compiler
-/// may fuse them); the bias is added in f32; one rounding to T. Where |y| leaves T's range it
+/// Numerics: levels (or Int8 codes) times scales times x in f32, no weight rounded to T; the order of
+/// products and sums is not specified, and SIMD kernels multiply the sum of a run by its scale. The
+/// bias is added in f32; one rounding to T. Where |y| leaves T's range it
 /// becomes infinite: 65520 in float16. options.activations permits less exact activations. Errors:
 /// those of check_matmul. Neither allocates nor throws itself. y may not overlap the operands.
 template <class Executor, SchemeSpec S, Element T>

@@ -62,10 +62,27 @@ struct ScaleReader {
   }
 };
 
-/// Exact activations. Packed: 64 values of row 0, of row 1, ...
+/// Exact activations of 4-bit weights. Packed: of each 128 values of a row, those at places 1, 0,
+/// 3, 2, 5, 4, 7 and 6 of every eight, as the eight nibbles of a dword of codes have them.
 struct Exact : ScaleReader {
-  static constexpr int unit = 64;  // values of K that a step takes
-  static constexpr int bytes = 4;  // of one packed value
+  static constexpr int unit = 128;  // values of K that a step takes
+  static constexpr int bytes = 4;   // of one packed value
+
+  /// A unit of one row of x; where n is less than that, zeros fill it.
+  template <Element T>
+  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
+    if (n < unit) {
+      T padded[unit]{};
+      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
+      return pack(padded, unit, to);
+    }
+    float values[unit];
+    for (int i = 0; i < unit; i += 16) _mm512_storeu_ps(values + i, load16(x + i));
+    __m512i const eighth = _mm512_set_epi32(120, 112, 104, 96, 88, 80, 72, 64,  //
+                                            56, 48, 40, 32, 24, 16, 8, 0);
+    for (int s = 0; s < 8; ++s)
+      _mm512_storeu_ps(to + 64 * s, _mm512_i32gather_ps(eighth, values + (s ^ 1), 4));
+  }
 
   template <FormatSpec F>
   static Levels<F> const& prepared(Levels<F> const& levels) {
@@ -76,33 +93,116 @@ struct Exact : ScaleReader {
   template <FormatSpec F, int Block, int M>
   QFMT_AVX512 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
                               float* totals);
+};
 
-  /// A unit of one row of x; where n is less than that, zeros fill it.
+/// The scales of 128 values for each lane of eight.
+template <int Block>
+[[gnu::always_inline]] QFMT_AVX512 inline __m512 lane_scales(float const* scales) {
+  if constexpr (Block >= 128) {
+    return _mm512_set1_ps(scales[0]);
+  } else {
+    constexpr int lanes = Block / 8, count = 128 / Block;
+    __m512i const lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    __m256 const some = _mm256_maskz_loadu_ps(static_cast<__mmask8>((1 << count) - 1), scales);
+    constexpr int shift = lanes == 2 ? 1 : lanes == 4 ? 2 : 3;
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(lane, shift), _mm512_castps256_ps512(some));
+  }
+}
+
+/// sums[m] += w * 16 values of row m, which lie `Stride` values apart.
+template <int Stride, int M, int... I>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_products(Sums<M>& s, __m512 w, float const* x,
+                                                            stl::integer_sequence<int, I...>) {
+  ((s.of[I] = _mm512_fmadd_ps(w, _mm512_loadu_ps(x + I * Stride), s.of[I])), ...);
+}
+
+template <int Stride, int M>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_products(Sums<M>& s, __m512 w, float const* x) {
+  add_products<Stride>(s, w, x, stl::make_integer_sequence<int, M>{});
+}
+
+/// sums[m] += block[m] * scale.
+template <int M, int... I>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_scaled(Sums<M>& s, Sums<M> const& block,
+                                                          __m512 scale,
+                                                          stl::integer_sequence<int, I...>) {
+  ((s.of[I] = _mm512_fmadd_ps(block.of[I], scale, s.of[I])), ...);
+}
+
+template <int Nibble, int M>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_nibble(Sums<M>& s, __m512 levels, __m512i codes,
+                                                          float const* x) {
+  __m512i const at = Nibble == 0 ? codes : _mm512_srli_epi32(codes, 4 * Nibble);
+  add_products<Exact::unit>(s, _mm512_permutexvar_ps(at, levels), x + 16 * Nibble);
+}
+
+/// 128 weights of 4 bits. A permute reads the lowest four bits.
+template <int Block, int M>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_unit(Sums<M>& s, __m512 levels,
+                                                        uint8_t const* codes, float const* scales,
+                                                        float const* x) {
+  __m512i const c = _mm512_loadu_si512(codes);
+  Sums<M> block = no_sums<M>();
+  add_nibble<0>(block, levels, c, x);
+  add_nibble<1>(block, levels, c, x);
+  add_nibble<2>(block, levels, c, x);
+  add_nibble<3>(block, levels, c, x);
+  add_nibble<4>(block, levels, c, x);
+  add_nibble<5>(block, levels, c, x);
+  add_nibble<6>(block, levels, c, x);
+  add_nibble<7>(block, levels, c, x);
+  add_scaled(s, block, lane_scales<Block>(scales), stl::make_integer_sequence<int, M>{});
+}
+
+template <FormatSpec F, int Block, int M>
+QFMT_AVX512 void Exact::dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
+                            float* totals) {
+  auto const* x = reinterpret_cast<float const*>(packed);
+  __m512 const l = _mm512_loadu_ps(levels.level);
+  Sums<M> s = no_sums<M>();
+  int64_t i = 0;
+  for (; i + unit <= row.count; i += unit, x += M * unit) {
+    prefetch_codes(row.codes + i / 2);
+    prefetch_scales<Block>(row.scales + i / Block);
+    add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
+  }
+  if (i < row.count) {
+    int64_t const rest = row.count - i;
+    PaddedPart<unit / 2, unit / 16> const last(row.codes + i / 2, (rest + 1) / 2,
+                                               row.scales + i / Block, (rest + Block - 1) / Block);
+    add_unit<Block>(s, l, last.codes, last.scales, x);
+  }
+  add_lanes(s, totals);
+}
+
+/// Exact activations of Int8 weights. Packed in order.
+struct ExactInt8 : ScaleReader {
+  static constexpr int unit = 64;
+  static constexpr int bytes = 4;
+
   template <Element T>
   QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
-    auto* const out = reinterpret_cast<float*>(to);
     if (n < unit) {
       T padded[unit]{};
       std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
       return pack(padded, unit, to);
     }
-    _mm512_storeu_ps(out, load16(x));
-    _mm512_storeu_ps(out + 16, load16(x + 16));
-    _mm512_storeu_ps(out + 32, load16(x + 32));
-    _mm512_storeu_ps(out + 48, load16(x + 48));
+    for (int i = 0; i < unit; i += 16) _mm512_storeu_ps(to + 4 * i, load16(x + i));
   }
+
+  template <FormatSpec F>
+  static Levels<F> const& prepared(Levels<F> const& levels) {
+    return levels;
+  }
+
+  template <FormatSpec F, int Block, int M>
+  QFMT_AVX512 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
+                              float* totals);
 };
 
-/// sums[m] += w * 16 values of row m.
-template <int M, int... I>
-[[gnu::always_inline]] QFMT_AVX512 inline void add_products(Sums<M>& s, __m512 w, float const* x,
-                                                            stl::integer_sequence<int, I...>) {
-  ((s.of[I] = _mm512_fmadd_ps(w, _mm512_loadu_ps(x + I * Exact::unit), s.of[I])), ...);
-}
-
-template <int M>
-[[gnu::always_inline]] QFMT_AVX512 inline void add_products(Sums<M>& s, __m512 w, float const* x) {
-  add_products(s, w, x, stl::make_integer_sequence<int, M>{});
+[[gnu::always_inline]] QFMT_AVX512 inline __m512 int8_values(uint8_t const* codes) {
+  __m128i const c = _mm_loadu_si128(reinterpret_cast<__m128i const*>(codes));
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(c));
 }
 
 /// Few rows of x need more sums than rows, to have enough of them under way.
@@ -111,81 +211,38 @@ inline constexpr int sets = M == 1   ? 4
                             : M == 2 ? 2
                                      : 1;
 
-/// 64 weights of 4 bits.
-template <int Block, int M>
-[[gnu::always_inline]] QFMT_AVX512 inline void add_unit(Sums<M> (&s)[sets<M>], __m512 levels,
-                                                        uint8_t const* codes, float const* scales,
-                                                        float const* x) {
-  int64_t c[4];
-  std::memcpy(&c[0], codes, 8);
-  std::memcpy(&c[1], codes + 8, 8);
-  std::memcpy(&c[2], codes + 16, 8);
-  std::memcpy(&c[3], codes + 24, 8);
-  constexpr int n = sets<M>;
-  __m512 t = _mm512_mul_ps(levels, _mm512_set1_ps(scales[0]));
-  add_products(s[0], decode16(c[0], t), x);
-  if constexpr (Block == 16) t = _mm512_mul_ps(levels, _mm512_set1_ps(scales[1]));
-  add_products(s[1 % n], decode16(c[1], t), x + 16);
-  if constexpr (Block <= 32) t = _mm512_mul_ps(levels, _mm512_set1_ps(scales[32 / Block]));
-  add_products(s[2 % n], decode16(c[2], t), x + 32);
-  if constexpr (Block == 16) t = _mm512_mul_ps(levels, _mm512_set1_ps(scales[3]));
-  add_products(s[3 % n], decode16(c[3], t), x + 48);
-}
-
 /// 64 Int8 weights, without their scale.
 template <int M>
 [[gnu::always_inline]] QFMT_AVX512 inline void add_unit(Sums<M> (&s)[sets<M>], uint8_t const* codes,
                                                         float const* x) {
-  constexpr int n = sets<M>;
-  auto const* const c = reinterpret_cast<__m128i const*>(codes);
-  add_products(s[0], _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(c))), x);
-  add_products(s[1 % n], _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(c + 1))), x + 16);
-  add_products(s[2 % n], _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(c + 2))), x + 32);
-  add_products(s[3 % n], _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(c + 3))), x + 48);
+  constexpr int n = sets<M>, stride = ExactInt8::unit;
+  add_products<stride>(s[0], int8_values(codes), x);
+  add_products<stride>(s[1 % n], int8_values(codes + 16), x + 16);
+  add_products<stride>(s[2 % n], int8_values(codes + 32), x + 32);
+  add_products<stride>(s[3 % n], int8_values(codes + 48), x + 48);
 }
 
 template <FormatSpec F, int Block, int M>
-QFMT_AVX512 void Exact::dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
-                            float* totals) {
+QFMT_AVX512 void ExactInt8::dot(RowPart row, Levels<F> const&, uint8_t const* packed,
+                                float* totals) {
   auto const* x = reinterpret_cast<float const*>(packed);
-  constexpr int step = Exact::unit;
   Sums<M> s[sets<M>];
   for (auto& one : s) one = no_sums<M>();
   int64_t i = 0;
-  if constexpr (bits_of<F> == 4) {
-    __m512 const l = _mm512_loadu_ps(levels.level);
-    for (; i + step <= row.count; i += step, x += M * step) {
-      prefetch_codes(row.codes + i / 2);
-      prefetch_scales<Block>(row.scales + i / Block);
-      add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
-    }
-    if (i < row.count) {
-      int64_t const rest = row.count - i;
-      PaddedPart<step / 2, step / 16> const last(
-          row.codes + i / 2, (rest + 1) / 2, row.scales + i / Block, (rest + Block - 1) / Block);
-      add_unit<Block>(s, l, last.codes, last.scales, x);
-    }
-  } else {
-    for (; i + step <= row.count; i += step, x += M * step) {
-      prefetch_codes(row.codes + i);
-      add_unit(s, row.codes + i, x);
-    }
-    if (i < row.count) {
-      PaddedPart<step, 1> const last(row.codes + i, row.count - i, row.scales, 1);
-      add_unit(s, last.codes, x);
-    }
+  for (; i + unit <= row.count; i += unit, x += M * unit) {
+    prefetch_codes(row.codes + i);
+    add_unit(s, row.codes + i, x);
   }
-  if constexpr (sets < M >> 1)
-    for (int set = 1; set < sets<M>; ++set)
-      for (int m = 0; m < M; ++m) s[0].of[m] = _mm512_add_ps(s[0].of[m], s[set].of[m]);
-  if constexpr (bits_of<F> == 8) {
-    float scaled[M]{};
-    add_lanes(s[0], scaled);
-    for (int m = 0; m < M; ++m)
-      totals[m] += exact::mul(exact::mul(scaled[m], row.scales[0]), 0x1.020408p-7f);
-  } else {
-    add_lanes(s[0], totals);
+  if (i < row.count) {
+    PaddedPart<unit, 1> const last(row.codes + i, row.count - i, row.scales, 1);
+    add_unit(s, last.codes, x);
   }
+  for (int set = 1; set < sets<M>; ++set)
+    for (int m = 0; m < M; ++m) s[0].of[m] = _mm512_add_ps(s[0].of[m], s[set].of[m]);
+  float scaled[M]{};
+  add_lanes(s[0], scaled);
+  for (int m = 0; m < M; ++m)
+    totals[m] += exact::mul(exact::mul(scaled[m], row.scales[0]), 0x1.020408p-7f);
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx512

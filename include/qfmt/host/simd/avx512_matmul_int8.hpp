@@ -93,20 +93,6 @@ struct Int8Activations : ScaleReader {
   }
 };
 
-/// The scales of 128 values for each lane of eight.
-template <int Block>
-[[gnu::always_inline]] QFMT_AVX512 inline __m512 lane_scales(float const* scales) {
-  if constexpr (Block >= 128) {
-    return _mm512_set1_ps(scales[0]);
-  } else {
-    constexpr int lanes = Block / 8, count = 128 / Block;
-    __m512i const lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    __m256 const some = _mm256_maskz_loadu_ps(static_cast<__mmask8>((1 << count) - 1), scales);
-    constexpr int shift = lanes == 2 ? 1 : lanes == 4 ? 2 : 3;
-    return _mm512_permutexvar_ps(_mm512_srli_epi32(lane, shift), _mm512_castps256_ps512(some));
-  }
-}
-
 template <int M, int... I>
 [[gnu::always_inline]] QFMT_AVX512 inline void add_products(Sums<M>& s, __m512i odd, __m512i even,
                                                             __m512 scale, Int8Unit const* x,

@@ -109,8 +109,10 @@ bool multiply([[maybe_unused]] Product<S, T> const& p, [[maybe_unused]] BlockRan
         return multiply_rows<avx512::Int8Activations>(p, range), true;
       if (options.activations == Activations::bfloat16 && level >= SimdLevel::avx512_bf16)
         return multiply_rows<avx512::Bf16Activations>(p, range), true;
+      return multiply_rows<avx512::Exact>(p, range), true;
+    } else {
+      return multiply_rows<avx512::ExactInt8>(p, range), true;
     }
-    return multiply_rows<avx512::Exact>(p, range), true;
   }
 #endif
   return false;
