@@ -72,41 +72,37 @@ struct Bf16Activations : ScaleReader {
   }
 };
 
-[[gnu::always_inline]] QFMT_AVX512_BF16 inline __m512 add_pairs(__m512 sums, __m512i w,
-                                                                uint8_t const* x) {
-  return _mm512_dpbf16_ps(sums, (__m512bh)w, (__m512bh)_mm512_loadu_si512(x));
-}
-
-/// The weights of 128 values of K, as they are packed in x.
-struct Bf16Weights {
-  __m512i a, b, c, d;
-};
-
-[[gnu::always_inline]] QFMT_AVX512_BF16 inline __m512 product(Bf16Weights const& w,
-                                                              uint8_t const* x) {
-  __m512 const first = add_pairs(_mm512_setzero_ps(), w.a, x);
-  return add_pairs(add_pairs(add_pairs(first, w.b, x + 64), w.c, x + 128), w.d, x + 192);
-}
-
+/// sums[m] += pairs of 32 weights * as many values of row m: one row after another, so that no sum
+/// waits for itself.
 template <int M, int... I>
-[[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_products(Sums<M>& s, Bf16Weights const& w,
-                                                                 __m512 scale, uint8_t const* x,
-                                                                 stl::integer_sequence<int, I...>) {
-  ((s.of[I] = _mm512_fmadd_ps(product(w, x + 256 * I), scale, s.of[I])), ...);
+[[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_pairs(Sums<M>& s, __m512i w,
+                                                              uint8_t const* x,
+                                                              stl::integer_sequence<int, I...>) {
+  ((s.of[I] = _mm512_dpbf16_ps(s.of[I], (__m512bh)w, (__m512bh)_mm512_loadu_si512(x + 256 * I))),
+   ...);
 }
 
-/// 128 weights of 4 bits.
+template <int Nibble, int M>
+[[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_pairs(Sums<M>& s, __m512i levels,
+                                                              __m512i codes, uint8_t const* x) {
+  __m512i const at = Nibble == 0 ? codes : _mm512_srli_epi16(codes, 4 * Nibble);
+  add_pairs(s, _mm512_permutexvar_epi16(at, levels), x + 64 * Nibble,
+            stl::make_integer_sequence<int, M>{});
+}
+
+/// 128 weights of 4 bits. A permute reads five bits, and the table is there twice.
 template <int Block, int M>
 [[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_unit(Sums<M>& s, __m512i levels,
                                                              uint8_t const* codes,
                                                              float const* scales,
                                                              uint8_t const* x) {
-  __m512i const c = _mm512_loadu_si512(codes);  // a permute reads five bits, of which four matter
-  Bf16Weights const w{_mm512_permutexvar_epi16(c, levels),
-                      _mm512_permutexvar_epi16(_mm512_srli_epi16(c, 4), levels),
-                      _mm512_permutexvar_epi16(_mm512_srli_epi16(c, 8), levels),
-                      _mm512_permutexvar_epi16(_mm512_srli_epi16(c, 12), levels)};
-  add_products(s, w, lane_scales<Block>(scales), x, stl::make_integer_sequence<int, M>{});
+  __m512i const c = _mm512_loadu_si512(codes);
+  Sums<M> block = no_sums<M>();
+  add_pairs<0>(block, levels, c, x);
+  add_pairs<1>(block, levels, c, x);
+  add_pairs<2>(block, levels, c, x);
+  add_pairs<3>(block, levels, c, x);
+  add_scaled(s, block, lane_scales<Block>(scales), stl::make_integer_sequence<int, M>{});
 }
 
 template <FormatSpec F, int Block, int M>

@@ -93,24 +93,31 @@ struct Int8Activations : ScaleReader {
   }
 };
 
+/// Integer sums of one unit, one vector for each row of x.
+template <int M>
+struct Int8Sums {
+  __m512i of[M];
+};
+
+/// One row after another, so that no sum waits for itself.
 template <int M, int... I>
 [[gnu::always_inline]] QFMT_AVX512 inline void add_products(Sums<M>& s, __m512i odd, __m512i even,
                                                             __m512 scale, Int8Unit const* x,
                                                             stl::integer_sequence<int, I...>) {
-  ((s.of[I] = _mm512_fmadd_ps(
-        _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(
-            _mm512_dpbusd_epi32(_mm512_loadu_si512(x[I].offset), odd, _mm512_loadu_si512(x[I].odd)),
-            even, _mm512_loadu_si512(x[I].even))),
-        _mm512_mul_ps(scale, _mm512_loadu_ps(x[I].scale)), s.of[I])),
+  Int8Sums<M> t{{_mm512_loadu_si512(x[I].offset)...}};
+  ((t.of[I] = _mm512_dpbusd_epi32(t.of[I], odd, _mm512_loadu_si512(x[I].odd))), ...);
+  ((t.of[I] = _mm512_dpbusd_epi32(t.of[I], even, _mm512_loadu_si512(x[I].even))), ...);
+  ((s.of[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(t.of[I]),
+                              _mm512_mul_ps(scale, _mm512_loadu_ps(x[I].scale)), s.of[I])),
    ...);
 }
 
-/// 128 weights of 4 bits.
+/// 128 weights of 4 bits. A permute reads six bits, and the table is there four times.
 template <int Block, int M>
 [[gnu::always_inline]] QFMT_AVX512 inline void add_unit(Sums<M>& s, __m512i levels,
                                                         uint8_t const* codes, float const* scales,
                                                         Int8Unit const* x) {
-  __m512i const c = _mm512_loadu_si512(codes);  // a permute reads six bits, of which four matter
+  __m512i const c = _mm512_loadu_si512(codes);
   __m512i const odd = _mm512_permutexvar_epi8(c, levels);
   __m512i const even = _mm512_permutexvar_epi8(_mm512_srli_epi16(c, 4), levels);
   add_products(s, odd, even, lane_scales<Block>(scales), x, stl::make_integer_sequence<int, M>{});
