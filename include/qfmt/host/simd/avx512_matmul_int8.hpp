@@ -5,6 +5,7 @@
 #pragma once
 
 #include "qfmt/host/simd/avx512_matmul.hpp"
+#include "qfmt/host/simd/formats.hpp"
 
 #if defined(__x86_64__)
 
