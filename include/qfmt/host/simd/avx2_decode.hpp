@@ -155,7 +155,7 @@ QFMT_AVX2 void decode_blocks(QuantizedSpan<S> in, T* out, BlockRange range,
         decode_run<F, T, false>(in.codes + first * S::bits / 8, n, levels, scales[i - b],
                                 out + first);
       } else {
-        decode_block(in, i, first, n, out + first);
+        decode_rare_block(in, i, first, n, out + first);
       }
     }
   }

@@ -168,7 +168,7 @@ template <FormatSpec F, Element T>
   if (is_ordinary(absmax, scaling)) {
     encode_run<F>(values, n, scaling.factor, codes);
   } else {
-    encode_block<F>(values, n, absmax, codes);
+    encode_rare_block<F>(values, n, absmax, codes);
   }
 }
 

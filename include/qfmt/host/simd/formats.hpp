@@ -35,4 +35,11 @@ constexpr bool is_ordinary(float absmax, BlockScaling const& scaling) {
   return !is_zero(absmax) && is_finite(absmax) && !scaling.divides;
 }
 
+/// encode_block out of the kernels' way: of blocks that are not ordinary, and kept apart so that
+/// its code is the same wherever it is called from.
+template <FormatSpec F, Element T>
+[[gnu::noinline]] void encode_rare_block(T const* values, int64_t n, float absmax, uint8_t* codes) {
+  encode_block<F>(values, n, absmax, codes);
+}
+
 }  // namespace qfmt::inline v0::host::simd

@@ -81,6 +81,13 @@ inline float const* scales_of(Scales const& scales, int64_t first, int64_t last,
   }
 }
 
+/// decode_block out of the kernels' way: of blocks whose scale is not finite.
+template <SchemeSpec S, Element T>
+[[gnu::noinline]] void decode_rare_block(QuantizedSpan<S> const& in, int64_t block, int64_t first,
+                                         int64_t n, T* out) {
+  decode_block(in, block, first, n, out);
+}
+
 /// The levels of nested scales; of others, an empty object.
 template <class Scales>
 auto scale_levels(Scales const& scales) {

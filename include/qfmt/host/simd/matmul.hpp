@@ -51,6 +51,15 @@ RowPart row_part(QuantizedMatrix<S> const& w, Inner const& inner, int64_t n, int
   }
 }
 
+/// Rows of x that a kernel takes at most, and whether it takes two rows of weights with M of them.
+template <class Kernel>
+constexpr int most_rows() {
+  if constexpr (requires { Kernel::max_rows; }) return Kernel::max_rows;
+  return rows_of_x;
+}
+template <class Kernel, int M>
+inline constexpr bool two_rows = M == 4 && most_rows<Kernel>() == 4;
+
 /// Rows [first, last), at most rows_of_weights, times `rows` rows of x from row `begin` on. M: rows
 /// that the kernel takes; those that are not there are packed as zeros.
 template <class Kernel, int M, SchemeSpec S, Element T, class Table>
@@ -60,7 +69,7 @@ void multiply_tile(Product<S, T> const& p, Table const& levels, BlockRange range
   constexpr int64_t piece = piece_of(M, Kernel::bytes);
   alignas(64) uint8_t packed[packed_bytes];
   float sums[rows_of_weights][M]{};
-  float own[4096 / 16 + scales_ahead];
+  float own[2][4096 / 16 + scales_ahead];
   auto const inner = scale_levels(p.w.values.scales);
   if (rows < M) std::memset(packed, 0, sizeof packed);
   for (int64_t k = 0; k < p.w.cols; k += piece) {
@@ -69,9 +78,16 @@ void multiply_tile(Product<S, T> const& p, Table const& levels, BlockRange range
       for (int r = 0; r < rows; ++r)
         Kernel::pack(p.x + (begin + r) * p.w.cols + k + i, std::min<int64_t>(unit, count - i),
                      packed + (i / unit * M + r) * bytes);
-    for (int64_t n = range.first; n < range.last; ++n)
+    int64_t n = range.first;
+    if constexpr (two_rows<Kernel, M>)
+      for (; n + 2 <= range.last; n += 2)
+        Kernel::template dot_two<typename S::format, S::block_size, M>(
+            row_part<Kernel>(p.w, inner, n, k, count, own[0]),
+            row_part<Kernel>(p.w, inner, n + 1, k, count, own[1]), levels, packed,
+            sums[n - range.first]);
+    for (; n < range.last; ++n)
       Kernel::template dot<typename S::format, S::block_size, M>(
-          row_part<Kernel>(p.w, inner, n, k, count, own), levels, packed, sums[n - range.first]);
+          row_part<Kernel>(p.w, inner, n, k, count, own[0]), levels, packed, sums[n - range.first]);
   }
   for (int64_t n = range.first; n < range.last; ++n)
     for (int r = 0; r < rows; ++r)
@@ -85,12 +101,14 @@ void multiply_rows(Product<S, T> const& p, BlockRange range) {
   auto const& levels = Kernel::prepared(own);
   for (int64_t n = range.first; n < range.last; n += rows_of_weights) {
     BlockRange const some{n, std::min(range.last, n + rows_of_weights)};
-    for (int64_t m = 0; m < p.m; m += rows_of_x) {
-      int const rows = static_cast<int>(std::min<int64_t>(rows_of_x, p.m - m));
+    constexpr int most = most_rows<Kernel>();
+    for (int64_t m = 0; m < p.m; m += most) {
+      int const rows = static_cast<int>(std::min<int64_t>(most, p.m - m));
       if (rows == 1) multiply_tile<Kernel, 1>(p, levels, some, m, rows);
       if (rows == 2) multiply_tile<Kernel, 2>(p, levels, some, m, rows);
       if (rows == 3 || rows == 4) multiply_tile<Kernel, 4>(p, levels, some, m, rows);
-      if (rows > 4) multiply_tile<Kernel, 8>(p, levels, some, m, rows);
+      if constexpr (most > 4)
+        if (rows > 4) multiply_tile<Kernel, 8>(p, levels, some, m, rows);
     }
   }
 }
