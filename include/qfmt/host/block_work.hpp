@@ -181,7 +181,7 @@ template <MutableScheme S>
 void encode_scale_group(float const* absmax, int64_t first, int64_t count, SimdLevel level,
                         QuantizedSpan<S> const& out) {
   constexpr int64_t group_size = AbsmaxScheme::block_size;
-  float centred[group_size];
+  float centred[group_size]{};
   for (int64_t i = 0; i < count; ++i) centred[i] = exact::sub(absmax[i], *out.scales.offset);
   QuantizedSpan<AbsmaxScheme> const& inner = out.scales.absmax;
   float& absmax2 = inner.scales.absmax[first / group_size];
