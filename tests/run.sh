@@ -62,6 +62,10 @@ need libcli11-dev has_header CLI/CLI.hpp
 need libfmt-dev has_header fmt/core.h
 need librapidcheck-dev has_header rapidcheck.h
 need libbenchmark-dev has_header benchmark/benchmark.h
+if [ "$(uname -m)" = x86_64 ]; then  # NEON paths are tested by emulation
+  need g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
+  need qemu-user command -v qemu-aarch64
+fi
 need libboost-context-dev has_header boost/context/fiber.hpp
 if [ ${#missing[@]} -gt 0 ]; then
   say "installing ${missing[*]}"

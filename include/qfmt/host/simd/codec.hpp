@@ -10,6 +10,7 @@
 #include "qfmt/host/simd/avx512_decode.hpp"
 #include "qfmt/host/simd/avx512_encode.hpp"
 #include "qfmt/host/simd/level.hpp"
+#include "qfmt/host/simd/neon.hpp"
 
 namespace qfmt::inline v0::host::simd {
 
@@ -38,6 +39,10 @@ void decode_blocks(QuantizedSpan<S> const& in, T* out, BlockRange range,
     if (level >= SimdLevel::avx2 && levels.usable())
       return stream ? avx2::decode_blocks<S, T, true>(in, out, range, levels)
                     : avx2::decode_blocks<S, T, false>(in, out, range, levels);
+#elif defined(__aarch64__)
+    if constexpr (S::bits == 4)
+      if (level == SimdLevel::neon && levels.usable())
+        return neon::decode_blocks(in, out, range, levels);
 #endif
   }
   decode_blocks_scalar(in, out, range);
