@@ -50,7 +50,7 @@ void decode_blocks(QuantizedSpan<S> const& in, T* out, BlockRange range,
 
 /// block_absmax of n values.
 template <Element T>
-float block_absmax(SimdLevel level, T const* values, int64_t n) {
+float block_absmax([[maybe_unused]] SimdLevel level, T const* values, int64_t n) {
 #if defined(__x86_64__)
   if (level >= SimdLevel::avx2) {
     float absmax = 0.f;
@@ -67,7 +67,8 @@ float block_absmax(SimdLevel level, T const* values, int64_t n) {
 
 /// block_absmax of runs of `length` values (Length, where that is not 0); the last may be short.
 template <int Length, Element T>
-void absmax_blocks(SimdLevel level, T const* values, int64_t n, int64_t length, float* absmax) {
+void absmax_blocks([[maybe_unused]] SimdLevel level, T const* values, int64_t n, int64_t length,
+                   float* absmax) {
 #if defined(__x86_64__)
   if (level >= SimdLevel::avx512)
     return avx512::absmax_blocks<T, Length>(values, n, length, absmax);
@@ -79,8 +80,8 @@ void absmax_blocks(SimdLevel level, T const* values, int64_t n, int64_t length, 
 
 /// encode_block of the same runs with their absmax.
 template <FormatSpec F, int Length, Element T>
-void encode_blocks(SimdLevel level, T const* values, int64_t n, int64_t length, float const* absmax,
-                   uint8_t* codes) {
+void encode_blocks([[maybe_unused]] SimdLevel level, T const* values, int64_t n, int64_t length,
+                   float const* absmax, uint8_t* codes) {
   if constexpr (encodes<F>) {
 #if defined(__x86_64__)
     if (level >= SimdLevel::avx512)
