@@ -126,7 +126,10 @@ template <FormatSpec F, Element T>
                                                         uint8_t* codes) {
   __m256 const factor = _mm256_set1_ps(scale);
   int64_t i = 0;
-  for (; i + 32 <= n; i += 32) encode32<F>(values + i, factor, codes + i * bits_of<F> / 8);
+  for (; i + 32 <= n; i += 32) {
+    prefetch_values<32>(values + i);
+    encode32<F>(values + i, factor, codes + i * bits_of<F> / 8);
+  }
   if (i == n) return;
   alignas(32) uint8_t padded[32 * sizeof(T)]{};  // +0 makes the code that ends an odd byte
   uint8_t last[32];

@@ -150,7 +150,10 @@ template <FormatSpec F, Element T>
                                                           uint8_t* codes) {
   __m512 const factor = _mm512_set1_ps(scale);
   int64_t i = 0;
-  for (; i + 64 <= n; i += 64) encode64<F>(values + i, factor, codes + i * bits_of<F> / 8);
+  for (; i + 64 <= n; i += 64) {
+    prefetch_values<64>(values + i);
+    encode64<F>(values + i, factor, codes + i * bits_of<F> / 8);
+  }
   if (i == n) return;
   alignas(64) uint8_t padded[64 * sizeof(T)]{};  // +0 makes the code that ends an odd byte
   uint8_t last[64];
