@@ -41,7 +41,8 @@ template <int Count, Element T>
 [[gnu::always_inline]] inline void prefetch_values(T const* values) {
   constexpr int64_t ahead = 16384;
   auto const* const p = reinterpret_cast<char const*>(values) + ahead;
-  for (size_t line = 0; line < Count * sizeof(T); line += 64) __builtin_prefetch(p + line, 0, 2);
+  constexpr int bytes = Count * static_cast<int>(sizeof(T));
+  for (int line = 0; line < bytes; line += 64) __builtin_prefetch(p + line, 0, 2);
 }
 
 /// encode_block out of the kernels' way: of blocks that are not ordinary, and kept apart so that
