@@ -87,11 +87,11 @@ void multiply(Executor& executor, simd::Product<S, T> const& p, MatmulOptions op
 /// does not depend on the executor.
 ///     x: (m, w.cols)   y: (m, w.rows)   bias: (w.rows) or null; row-major
 ///
-/// Numerics: levels (or Int8 codes) times scales times x in f32, no weight rounded to T; the order of
-/// products and sums is not specified, and SIMD kernels multiply the sum of a run by its scale. The
-/// bias is added in f32; one rounding to T. Where |y| leaves T's range it
-/// becomes infinite: 65520 in float16. options.activations permits less exact activations. Errors:
-/// those of check_matmul. Neither allocates nor throws itself. y may not overlap the operands.
+/// Numerics: levels (or Int8 codes) times scales times x in f32, no weight rounded to T; the order
+/// of products and sums is not specified, and SIMD kernels multiply the sum of a run by its scale.
+/// The bias is added in f32; one rounding to T. Where |y| leaves T's range it becomes infinite:
+/// 65520 in float16. options.activations permits less exact activations. Errors: those of
+/// check_matmul. Neither allocates nor throws itself. y may not overlap the operands.
 template <class Executor, SchemeSpec S, Element T>
 Status matmul_parallel(Executor&& executor, QuantizedMatrix<S> w, T const* x, int64_t m, T* y,
                        std::type_identity_t<T> const* bias = nullptr, MatmulOptions options = {}) {
