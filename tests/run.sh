@@ -64,6 +64,10 @@ need librapidcheck-dev has_header rapidcheck.h
 need libbenchmark-dev has_header benchmark/benchmark.h
 has_nvcc() { [ -n "${CUDACXX:-}" ] || command -v nvcc || [ -x /usr/local/cuda/bin/nvcc ]; }
 if has_nvcc >/dev/null; then need python3-pip python3 -m pip --version; fi  # fetches nvdisasm
+if [ "$(uname -m)" = x86_64 ]; then  # NEON paths are tested by emulation
+  need g++-aarch64-linux-gnu command -v aarch64-linux-gnu-g++
+  need qemu-user command -v qemu-aarch64
+fi
 need libboost-context-dev has_header boost/context/fiber.hpp
 if command -v clang++-14 >/dev/null; then
   need libclang-rt-14-dev has_file /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 qfmt authors
 # SPDX-License-Identifier: Apache-2.0
-"""The consumer's flags change no bit: digest.cpp prints the same under all of them and with every
-compiler. Under -ffast-math, which would change bits, it does not compile.
+"""The consumer's flags change no bit: digest.cpp prints the same under all of them, with every
+compiler, at every SIMD level and, where a cross compiler and qemu are installed, on AArch64. So it
+does where two translation units with different -march are linked in either order. Under
+-ffast-math, which would change bits, it does not compile.
 
     check.py [--all] COMPILER...     --all: every combination, else each flag alone and all together
 """
@@ -10,6 +12,9 @@ import concurrent.futures
 import itertools
 import os
 import pathlib
+import platform
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +25,8 @@ NATIVE, CONTRACT = "-march=native", "-ffp-contract=fast"
 CHOSEN = [["-O0"], ["-O2"], ["-O3"], ["-O2", NATIVE], ["-O2", CONTRACT],
           ["-O3", NATIVE, CONTRACT]]
 REFUSED = "cannot be under -ffast-math"
+LEVELS_OF_SIMD = ["scalar", "neon", "avx2", "avx512", "avx512_bf16"]  # more than there is: the best
+CROSS, QEMU = "aarch64-linux-gnu-g++", "qemu-aarch64"
 
 
 def combinations():
@@ -34,16 +41,49 @@ def compile_digest(compiler, flags, program):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "LC_ALL": "C"})
 
 
+def output(command, level=None):
+    """A program's output, or why there is none."""
+    environment = {**os.environ, "QFMT_SIMD": level} if level else None
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    return done.stdout if done.returncode == 0 else f"exit {done.returncode}\n{done.stdout}"
+
+
 def digest(row):
-    """The program's output, or why there is none."""
+    """The output under some flags; one more for each SIMD level with the plainest of them."""
     compiler, flags = row
+    cross = compiler == CROSS
     with tempfile.TemporaryDirectory() as folder:
         program = f"{folder}/digest"
-        done = compile_digest(compiler, flags, program)
+        done = compile_digest(compiler, flags + (["-static"] if cross else []), program)
         if done.returncode != 0:
-            return f"does not compile\n{done.stdout[:4000]}"
-        done = subprocess.run([program], stdout=subprocess.PIPE, text=True)
-        return done.stdout if done.returncode == 0 else f"exit {done.returncode}\n{done.stdout}"
+            return [("", f"does not compile\n{done.stdout[:4000]}")]
+        command = [QEMU, program] if cross else [program]
+        levels = LEVELS_OF_SIMD if flags == ["-O2"] else []
+        return [("", output(command))] + [(level, output(command, level)) for level in levels]
+
+
+def linked(row):
+    """The output of a plain translation unit linked before or behind one for this machine: the
+    linker keeps one copy of each inline function, whichever it sees first."""
+    compiler, first = row
+    with tempfile.TemporaryDirectory() as folder:
+        objects = []
+        for name, flags in (("plain", []), ("native", [NATIVE, "-Dmain=unused_main"])):
+            done = compile_digest(compiler, ["-O2", "-c", *flags], f"{folder}/{name}.o")
+            if done.returncode != 0:
+                return [("", f"does not compile\n{done.stdout[:4000]}")]
+            objects.append(f"{folder}/{name}.o")
+        if first == "native":
+            objects.reverse()
+        subprocess.run([compiler, *objects, "-pthread", "-o", f"{folder}/both"], check=True)
+        return [("", output([f"{folder}/both"]))]
+
+
+def choices_by_flags():
+    """Lines of the headers that choose code by what a translation unit is compiled for."""
+    pattern = re.compile(r"^\s*#\s*(if|ifdef|elif).*__(AVX|SSE|F16C|FMA|BMI|ARM_FEATURE)", re.MULTILINE)
+    headers = sorted((HERE.parents[1] / "include").rglob("*.hpp"))
+    return [f"{h.name}: {m.group(0).strip()}" for h in headers for m in pattern.finditer(h.read_text())]
 
 
 def refuses_fast_math(compiler):
@@ -56,18 +96,29 @@ def main():
     compilers = [a for a in sys.argv[1:] if a != "--all"]
     flag_sets = list(combinations()) if "--all" in sys.argv else CHOSEN
     rows = list(itertools.product(compilers, flag_sets))
+    if platform.machine() == "x86_64":
+        if shutil.which(CROSS) and shutil.which(QEMU):
+            rows.append((CROSS, ["-O2"]))
+        else:
+            print(f"skipped  {CROSS} and {QEMU} are not installed")
+    order = list(itertools.product(compilers, ["plain", "native"]))
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        outputs = list(pool.map(digest, rows))
-    first = outputs[0]
+        outputs = list(pool.map(digest, rows)) + list(pool.map(linked, order))
+    names = [f"{c} {' '.join(f)}" for c, f in rows] + [f"{c} linked, {o} first" for c, o in order]
+    first = outputs[0][0][1]
     wrong = 0
-    for (compiler, flags), text in zip(rows, outputs):
-        same = text == first and text.splitlines()[-1:] != [] and "all of it:" in text
-        wrong += not same
-        print(f"{'same   ' if same else 'DIFFERS'}  {compiler} {' '.join(flags)}")
-        if not same:  # name the lines, so that the scheme and dtype at fault are seen
-            for mine, other in zip(text.splitlines(), first.splitlines()):
-                if mine != other or text == first:
-                    print(f"    {mine}\n    {other} ({' '.join(rows[0][1])})")
+    for name, results in zip(names, outputs):
+        for level, text in results:
+            same = text == first and text.splitlines()[-1:] != [] and "all of it:" in text
+            wrong += not same
+            print(f"{'same   ' if same else 'DIFFERS'}  {name} {level}")
+            if not same:  # name the lines, so that the scheme and dtype at fault are seen
+                for mine, other in zip(text.splitlines(), first.splitlines()):
+                    if mine != other or text == first:
+                        print(f"    {mine}\n    {other} ({names[0]})")
+    for line in choices_by_flags():
+        wrong += 1
+        print(f"DEPENDS ON THE CONSUMER'S FLAGS  {line}")
     for compiler in compilers:
         refused = refuses_fast_math(compiler)
         wrong += not refused

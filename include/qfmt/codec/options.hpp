@@ -14,6 +14,17 @@ struct Workspace {
   int64_t bytes = 0;
 };
 
+/// The most that host code may ask of the CPU. `best` is all there is; what the CPU lacks is
+/// replaced by the best it has. Every level gives the same bytes. Devices ignore it.
+enum class SimdLevel : uint8_t {
+  best,
+  scalar,
+  neon,         ///< AArch64
+  avx2,         ///< with FMA and F16C: x86-64 since 2013
+  avx512,       ///< F, BW, DQ, VL, VBMI and VNNI: Ice Lake, Zen 4
+  avx512_bf16,  ///< and BF16: Zen 4, Sapphire Rapids
+};
+
 struct QuantizeOptions {
   /// false: a NaN or an infinity is an error on the host, found before anything is written.
   /// true: its block gets absmax NaN and decodes to NaN; under nested scales its group of 256
@@ -22,6 +33,16 @@ struct QuantizeOptions {
 
   /// Where not null: grows by the number of NaNs and infinities that were propagated.
   unsigned long long* non_finite_count = nullptr;
+
+  SimdLevel simd = SimdLevel::best;
+};
+
+struct DequantizeOptions {
+  /// Host: write past the caches. Faster where the output is larger than the last cache, several
+  /// times slower where it is not; without effect on outputs that are not aligned to 16 bytes.
+  bool non_temporal = false;
+
+  SimdLevel simd = SimdLevel::best;
 };
 
 /// Nodes of the tree of scales that one step of a device reduction sums, and how many sums the last

@@ -6,7 +6,7 @@
 
 #include "qfmt/codec/encoders.hpp"
 #include "qfmt/codec/nested.hpp"
-#include "qfmt/host/arguments.hpp"
+#include "qfmt/host/simd/codec.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -63,12 +63,14 @@ constexpr Status check_output(std::span<T> values, QuantizedSpan<S> const& out) 
 
 /// First NaN or infinity among the values of a range of blocks, or `none`.
 template <SchemeSpec S, Element T>
-constexpr int64_t find_non_finite(T const* values, QuantizedSpan<S> const& out, BlockRange range) {
+int64_t find_non_finite(T const* values, QuantizedSpan<S> const& out, BlockRange range,
+                        SimdLevel level) {
   constexpr int64_t stride = 4096;  // a maximum over a run is quicker than a test of each value
   int64_t const last = std::min(out.size, range.last * block_length_of(out));
   for (int64_t i = range.first * block_length_of(out); i < last; i += stride) {
     int64_t const n = std::min(stride, last - i);
-    if (!is_finite(block_absmax(values + i, n))) return i + first_non_finite(values + i, n);
+    if (!is_finite(simd::block_absmax(level, values + i, n)))
+      return i + first_non_finite(values + i, n);
   }
   return none;
 }
@@ -81,32 +83,111 @@ void count_non_finite(T const* values, int64_t n, QuantizeOptions options) {
   __atomic_fetch_add(options.non_finite_count, found, __ATOMIC_RELAXED);
 }
 
+/// The plain scales of a range of blocks; scales[0] is the first one's.
+template <class Encoder, SchemeSpec S, Element T>
+void scale_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
+                  BlockRange range, SimdLevel level, float* scales) {
+  if constexpr (std::same_as<Encoder, Nearest>) {
+    int64_t const length = block_length_of(out), first = range.first * length;
+    int64_t const n = std::min(out.size - first, (range.last - range.first) * length);
+    simd::absmax_blocks<S::block_size>(level, values + first, n, length, scales);
+  } else {
+    for (int64_t b = range.first; b < range.last; ++b) {
+      auto const [first, n] = values_of(out, b);
+      *scales++ = encoder.template scale<typename S::format>(values + first, n);
+    }
+  }
+}
+
+/// The codes of the same blocks under these scales.
+template <class Encoder, MutableScheme S, Element T>
+void encode_scaled_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
+                          BlockRange range, SimdLevel level, float const* scales) {
+  using F = typename S::format;
+  if constexpr (std::same_as<Encoder, Nearest>) {
+    int64_t const length = block_length_of(out), first = range.first * length;
+    int64_t const n = std::min(out.size - first, (range.last - range.first) * length);
+    simd::encode_blocks<F, S::block_size>(level, values + first, n, length, scales,
+                                          out.codes + first * S::bits / 8);
+  } else {
+    for (int64_t b = range.first; b < range.last; ++b) {
+      auto const [first, n] = values_of(out, b);
+      encoder.template encode<F>(values + first, n, *scales++, out.codes + first * S::bits / 8);
+    }
+  }
+}
+
+/// Counts the values of blocks whose scale is not finite.
+template <SchemeSpec S, Element T>
+void count_in_blocks(T const* values, QuantizedSpan<S> const& out, BlockRange range,
+                     float const* scales, QuantizeOptions options) {
+  for (int64_t b = range.first; b < range.last; ++b, ++scales) {
+    if (is_finite(*scales)) continue;
+    auto const [first, n] = values_of(out, b);
+    count_non_finite(values + first, n, options);
+  }
+}
+
+/// Blocks whose values stay in the first cache from the search for their scale to their encoding;
+/// divides a group of 256.
+template <SchemeSpec S>
+constexpr int64_t blocks_at_once(QuantizedSpan<S> const& view) {
+  constexpr int64_t values = 4096;
+  if constexpr (S::is_row_wise) return std::max<int64_t>(1, values / view.scales.row_length);
+  return S::is_row_wise ? 1 : std::min<int64_t>(256, values / std::max(1, S::block_size));
+}
+
 /// Scales and codes of a range of blocks; the inputs have been checked.
 template <class Encoder, MutableScheme S, Element T>
 void encode_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
                    BlockRange range, QuantizeOptions options) {
-  using F = typename S::format;
-  for (int64_t b = range.first; b < range.last; ++b) {
-    auto const [first, n] = values_of(out, b);
-    float const scale = encoder.template scale<F>(values + first, n);
-    if (!is_finite(scale)) count_non_finite(values + first, n, options);
-    out.scales.absmax[b] = scale;
-    encoder.template encode<F>(values + first, n, scale, out.codes + first * S::bits / 8);
+  SimdLevel const level = simd_level(options.simd);
+  int64_t const step = blocks_at_once(out);
+  for (int64_t b = range.first; b < range.last; b += step) {
+    BlockRange const part{b, std::min(range.last, b + step)};
+    float* const scales = out.scales.absmax + b;
+    scale_blocks(encoder, values, out, part, level, scales);
+    count_in_blocks(values, out, part, scales, options);
+    encode_scaled_blocks(encoder, values, out, part, level, scales);
   }
 }
 
-/// The plain scales of a range of blocks, summed by the tree; stored where `absmax` is not null.
+/// The plain scales of a range of blocks, summed by the tree; stored where `absmax`, which is that
+/// of all blocks, is not null. `found`: the first NaN or infinity, or `none`.
 template <class Encoder, SchemeSpec S, Element T>
 ScaleSum sum_scales(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
-                    BlockRange range, float* absmax) {
+                    BlockRange range, SimdLevel level, float* absmax, int64_t& found) {
+  constexpr int64_t group_size = AbsmaxScheme::block_size;
   ScaleSumTree tree;
-  for (int64_t b = range.first; b < range.last; ++b) {
-    auto const [first, n] = values_of(out, b);
-    float const scale = encoder.template scale<typename S::format>(values + first, n);
-    if (absmax != nullptr) absmax[b] = scale;
-    tree.append(ScaleSum::of(scale));
+  found = none;
+  for (int64_t group = range.first; group < range.last; group += group_size) {
+    BlockRange const part{group, std::min(range.last, group + group_size)};
+    float scales[group_size];
+    scale_blocks(encoder, values, out, part, level, scales);
+    for (int64_t b = part.first; b < part.last; ++b) {
+      float const scale = scales[b - group];
+      if (absmax != nullptr) absmax[b] = scale;
+      tree.append(ScaleSum::of(scale));
+      if (is_finite(scale) || found != none) continue;
+      auto const [first, n] = values_of(out, b);
+      found = first + first_non_finite(values + first, n);
+    }
   }
   return tree.total();
+}
+
+/// encode_scales of one group, or less at the end.
+template <MutableScheme S>
+void encode_scale_group(float const* absmax, int64_t first, int64_t count, SimdLevel level,
+                        QuantizedSpan<S> const& out) {
+  constexpr int64_t group_size = AbsmaxScheme::block_size;
+  float centred[group_size]{};
+  for (int64_t i = 0; i < count; ++i) centred[i] = exact::sub(absmax[i], *out.scales.offset);
+  QuantizedSpan<AbsmaxScheme> const& inner = out.scales.absmax;
+  float& absmax2 = inner.scales.absmax[first / group_size];
+  absmax2 = simd::block_absmax(level, centred, count);
+  simd::encode_blocks<Dynamic8, 0>(level, centred, count, group_size, &absmax2,
+                                   inner.codes + first);
 }
 
 /// Codes and quantized scales of a range of blocks that begins at a group of 256, given the offset.
@@ -114,20 +195,21 @@ ScaleSum sum_scales(Encoder const& encoder, T const* values, QuantizedSpan<S> co
 template <class Encoder, MutableScheme S, Element T>
 void encode_nested_blocks(Encoder const& encoder, T const* values, float const* absmax,
                           QuantizedSpan<S> const& out, BlockRange range, QuantizeOptions options) {
-  using F = typename S::format;
   constexpr int64_t group_size = AbsmaxScheme::block_size;
+  SimdLevel const level = simd_level(options.simd);
+  int64_t const step = blocks_at_once(out);
   for (int64_t group = range.first; group < range.last; group += group_size) {
     int64_t const end = std::min(range.last, group + group_size);
     float scales[group_size];
-    for (int64_t b = group; b < end; ++b) {
-      auto const [first, n] = values_of(out, b);
-      float const scale =
-          absmax != nullptr ? absmax[b] : encoder.template scale<F>(values + first, n);
-      if (!is_finite(scale)) count_non_finite(values + first, n, options);
-      scales[b - group] = scale;
-      encoder.template encode<F>(values + first, n, scale, out.codes + first * S::bits / 8);
+    if (absmax != nullptr) std::copy(absmax + group, absmax + end, scales);
+    for (int64_t b = group; b < end; b += step) {
+      BlockRange const part{b, std::min(end, b + step)};
+      float* const own = scales + (b - group);
+      if (absmax == nullptr) scale_blocks(encoder, values, out, part, level, own);
+      count_in_blocks(values, out, part, own, options);
+      encode_scaled_blocks(encoder, values, out, part, level, own);
     }
-    encode_scales(scales, group, end - group, *out.scales.offset, out.scales.absmax);
+    encode_scale_group(scales, group, end - group, level, out);
   }
 }
 

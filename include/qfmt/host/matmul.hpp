@@ -4,7 +4,8 @@
 // y[M,N] = x[M,K] * dequantize(w)[N,K]^T + bias[N] on the CPU.
 #pragma once
 
-#include "qfmt/codec/decode.hpp"
+#include "qfmt/host/executor.hpp"
+#include "qfmt/host/simd/matmul.hpp"
 #include "qfmt/layout/check_matmul.hpp"
 
 namespace qfmt::inline v0::host {
@@ -57,52 +58,84 @@ void multiply_row(QuantizedMatrix<S const> const& w, int64_t n, T const* x, int 
   }
 }
 
-/// One part of the weights: columns [0, w.rows) of y.     bias: (w.rows) or null
+/// Columns `range` of y by the scalar codec.
 template <SchemeSpec S, Element T>
-void multiply(QuantizedMatrix<S const> const& w, T const* x, int64_t m, T* y, int64_t y_stride,
-              T const* bias) {
-  for (int64_t first = 0; first < m; first += matmul_rows) {
-    int const rows = m - first < matmul_rows ? static_cast<int>(m - first) : matmul_rows;
-    for (int64_t n = 0; n < w.rows; ++n)
-      multiply_row(w, n, x + first * w.cols, rows, y + first * y_stride + n, y_stride,
-                   bias == nullptr ? 0.f : to_float(bias[n]));
+void multiply_scalar(simd::Product<S, T> const& p, BlockRange range) {
+  for (int64_t first = 0; first < p.m; first += matmul_rows) {
+    int const rows = p.m - first < matmul_rows ? static_cast<int>(p.m - first) : matmul_rows;
+    for (int64_t n = range.first; n < range.last; ++n)
+      multiply_row(p.w, n, p.x + first * p.w.cols, rows, p.y + first * p.y_stride + n, p.y_stride,
+                   p.bias == nullptr ? 0.f : to_float(p.bias[n]));
   }
+}
+
+/// One part of the weights, over an executor.
+template <class Executor, SchemeSpec S, Element T>
+void multiply(Executor& executor, simd::Product<S, T> const& p, MatmulOptions options) {
+  int64_t const rows = p.w.rows;
+  int64_t const rows_of_a_task = std::same_as<Executor, Serial> ? std::max<int64_t>(1, rows) : 64;
+  executor(ceil_div(rows, rows_of_a_task), [&](int64_t task) {
+    int64_t const first = task * rows_of_a_task;
+    BlockRange const range{first, std::min(rows, first + rows_of_a_task)};
+    if (!simd::multiply(p, range, options)) multiply_scalar(p, range);
+  });
 }
 
 }  // namespace detail
 
-/// y = x * dequantize(w)^T + bias on the calling thread.
+/// y = x * dequantize(w)^T + bias over an executor (Threads{}, or an engine's own); what it returns
+/// does not depend on the executor.
 ///     x: (m, w.cols)   y: (m, w.rows)   bias: (w.rows) or null; row-major
 ///
-/// Numerics: weights are decoded as decode_at decodes them and not rounded to T; products and sums
-/// in f32 (their order is not specified, a compiler may fuse them); the bias is added in f32; one
-/// rounding to T. Where |y| leaves T's range it becomes infinite: 65520 in float16.
-/// Errors: those of check_matmul. Neither allocates nor throws. y may not overlap the operands.
+/// Numerics: levels (or Int8 codes) times scales times x in f32, no weight rounded to T; the order
+/// of products and sums is not specified, and SIMD kernels multiply the sum of a run by its scale.
+/// The bias is added in f32; one rounding to T. Where |y| leaves T's range it becomes infinite:
+/// 65520 in float16. options.activations permits less exact activations. Errors: those of
+/// check_matmul. Neither allocates nor throws itself. y may not overlap the operands.
+template <class Executor, SchemeSpec S, Element T>
+Status matmul_parallel(Executor&& executor, QuantizedMatrix<S> w, T const* x, int64_t m, T* y,
+                       std::type_identity_t<T> const* bias = nullptr, MatmulOptions options = {}) {
+  if (Errc const e = check_matmul(w, x, m, y, bias); e != Errc::ok) return {e};
+  detail::multiply(executor, simd::Product<stl::remove_const_t<S>, T>{w, x, m, y, w.rows, bias},
+                   options);
+  return {};
+}
+
+/// The same for merged weights; y has a column for each row of every part.
+template <class Executor, SchemeSpec S, int Max, Element T>
+Status matmul_parallel(Executor&& executor, MatrixParts<S, Max> const& w, T const* x, int64_t m,
+                       T* y, std::type_identity_t<T> const* bias = nullptr,
+                       MatmulOptions options = {}) {
+  if (Errc const e = check_matmul(w, x, m, y, bias); e != Errc::ok) return {e};
+  int64_t const y_stride = w.rows();
+  for (int64_t p = 0, row = 0; p < w.count; row += w.part[p].rows, ++p)
+    detail::multiply(
+        executor,
+        simd::Product<stl::remove_const_t<S>, T>{w.part[p], x, m, y + row, y_stride,
+                                                 bias == nullptr ? nullptr : bias + row},
+        options);
+  return {};
+}
+
+/// matmul_parallel on the calling thread.
 template <SchemeSpec S, Element T>
 Status matmul(QuantizedMatrix<S const> w, T const* x, int64_t m, T* y,
-              std::type_identity_t<T> const* bias = nullptr) {
-  if (Errc const e = check_matmul(w, x, m, y, bias); e != Errc::ok) return {e};
-  detail::multiply(w, x, m, y, w.rows, bias);
-  return {};
+              std::type_identity_t<T> const* bias = nullptr, MatmulOptions options = {}) {
+  return matmul_parallel(Serial{}, w, x, m, y, bias, options);
 }
 
 /// The same for a view that could be written through.
 template <MutableScheme S, Element T>
 Status matmul(QuantizedMatrix<S> w, T const* x, int64_t m, T* y,
-              std::type_identity_t<T> const* bias = nullptr) {
-  return host::matmul<S, T>(QuantizedMatrix<S const>(w), x, m, y, bias);
+              std::type_identity_t<T> const* bias = nullptr, MatmulOptions options = {}) {
+  return matmul_parallel(Serial{}, w, x, m, y, bias, options);
 }
 
 /// The same for merged weights; y has a column for each row of every part.
 template <SchemeSpec S, int Max, Element T>
 Status matmul(MatrixParts<S, Max> const& w, T const* x, int64_t m, T* y,
-              std::type_identity_t<T> const* bias = nullptr) {
-  if (Errc const e = check_matmul(w, x, m, y, bias); e != Errc::ok) return {e};
-  int64_t const y_stride = w.rows();
-  for (int64_t p = 0, row = 0; p < w.count; row += w.part[p].rows, ++p)
-    detail::multiply<stl::remove_const_t<S>>(w.part[p], x, m, y + row, y_stride,
-                                             bias == nullptr ? nullptr : bias + row);
-  return {};
+              std::type_identity_t<T> const* bias = nullptr, MatmulOptions options = {}) {
+  return matmul_parallel(Serial{}, w, x, m, y, bias, options);
 }
 
 }  // namespace qfmt::inline v0::host

@@ -14,17 +14,23 @@ namespace qfmt::inline v0::host {
 
 namespace detail {
 
-/// Runs the search over all tasks; the lowest index wins whoever found it.
-template <class Executor, SchemeSpec S, Element T>
-Status search_non_finite(Executor& executor, T const* values, QuantizedSpan<S> const& out,
-                         Split split) {
-  std::array<int64_t, max_tasks> found;
-  executor(split.tasks(), [&](int64_t task) {
-    found[static_cast<size_t>(task)] = find_non_finite(values, out, split.range(task));
-  });
+/// The lowest index that a task found, whoever was first.
+inline Status lowest(std::array<int64_t, max_tasks> const& found, Split split) {
   for (int64_t task = 0; task < split.tasks(); ++task)
     if (int64_t const i = found[static_cast<size_t>(task)]; i != none) return {Errc::non_finite, i};
   return {};
+}
+
+/// Runs the search over all tasks.
+template <class Executor, SchemeSpec S, Element T>
+Status search_non_finite(Executor& executor, T const* values, QuantizedSpan<S> const& out,
+                         Split split, SimdLevel level) {
+  std::array<int64_t, max_tasks> found;
+  found.fill(none);
+  executor(split.tasks(), [&](int64_t task) {
+    found[static_cast<size_t>(task)] = find_non_finite(values, out, split.range(task), level);
+  });
+  return lowest(found, split);
 }
 
 template <class Encoder, class Executor, MutableScheme S, Element T>
@@ -38,18 +44,24 @@ Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T con
   if (Status const s = check_workspace<S>(out.size, workspace); !s) return s;
   Split const split = Split::of(out);
   T const* const in = values.data();
-  if (!options.propagate_non_finite)
-    if (Status const s = search_non_finite(executor, in, out, split); !s) return s;
+  SimdLevel const level = simd_level(options.simd);
 
   if constexpr (!S::is_nested) {
+    if (!options.propagate_non_finite)
+      if (Status const s = search_non_finite(executor, in, out, split, level); !s) return s;
     executor(split.tasks(),
              [&](int64_t task) { encode_blocks(encoder, in, out, split.range(task), options); });
   } else if (out.size > 0) {
     auto* const absmax = static_cast<float*>(workspace.data);
     std::array<ScaleSum, max_tasks> sums;
+    std::array<int64_t, max_tasks> found;
+    found.fill(none);
     executor(split.tasks(), [&](int64_t task) {
-      sums[static_cast<size_t>(task)] = sum_scales(encoder, in, out, split.range(task), absmax);
+      auto const t = static_cast<size_t>(task);
+      sums[t] = sum_scales(encoder, in, out, split.range(task), level, absmax, found[t]);
     });
+    if (!options.propagate_non_finite)
+      if (Status const s = lowest(found, split); !s) return s;
     ScaleSumTree tree;
     for (int64_t task = 0; task < split.tasks(); ++task)
       tree.append(sums[static_cast<size_t>(task)], split.height());

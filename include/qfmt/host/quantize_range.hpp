@@ -20,7 +20,8 @@ Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encode
   if (Status const s = detail::check_output(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
   if (!options.propagate_non_finite)
-    if (int64_t const i = detail::find_non_finite(in.data(), out, range); i != detail::none)
+    if (int64_t const i = detail::find_non_finite(in.data(), out, range, simd_level(options.simd));
+        i != detail::none)
       return {Errc::non_finite, i};
   detail::encode_blocks(encoder, in.data(), out, range, options);
   return {};
@@ -37,13 +38,11 @@ Status absmax_range(R&& values, std::span<float> absmax, QuantizedSpan<S> out, B
   if (Status const s = detail::check_range(out, range); !s) return s;
   if (static_cast<int64_t>(absmax.size()) != block_count_of(out)) return {Errc::size_mismatch};
   if (!options.propagate_non_finite)
-    if (int64_t const i = detail::find_non_finite(in.data(), out, range); i != detail::none)
+    if (int64_t const i = detail::find_non_finite(in.data(), out, range, simd_level(options.simd));
+        i != detail::none)
       return {Errc::non_finite, i};
-  for (int64_t b = range.first; b < range.last; ++b) {
-    auto const [first, n] = detail::values_of(out, b);
-    absmax[static_cast<size_t>(b)] =
-        encoder.template scale<typename S::format>(in.data() + first, n);
-  }
+  detail::scale_blocks(encoder, in.data(), out, range, simd_level(options.simd),
+                       absmax.data() + range.first);
   return {};
 }
 

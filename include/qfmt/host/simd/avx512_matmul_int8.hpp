@@ -1,0 +1,156 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Inner products on AVX-512 VNNI with activations as 8-bit integers, a scale for each 32 of them.
+#pragma once
+
+#include "qfmt/host/simd/avx512_matmul.hpp"
+#include "qfmt/host/simd/formats.hpp"
+
+#if defined(__x86_64__)
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+namespace qfmt::inline v0::host::simd::avx512 {
+
+/// 128 values of one row: their bytes, those of odd and those of even places apart, as a load of
+/// 4-bit codes has them in its low and high nibbles; what the weights' offset of 128 adds, and the
+/// scales, for each lane of eight values.
+struct Int8Unit {
+  int8_t odd[64], even[64];
+  int32_t offset[16];
+  float scale[16];
+};
+
+/// Levels as bytes, 128 more than the nearest integer, under one scale.
+struct ByteLevels {
+  uint8_t level[16];
+  float scale;  // of one step
+
+  explicit ByteLevels(float const* levels) {
+    float most = 0.f;
+    for (int c = 0; c < 16; ++c) {
+      float const m = levels[c] < 0.f ? -levels[c] : levels[c];
+      most = m > most ? m : most;
+    }
+    scale = most / 127.f;
+    for (int c = 0; c < 16; ++c) {
+      float const steps = most > 0.f && is_finite(levels[c]) ? levels[c] / scale : 0.f;
+      level[c] = static_cast<uint8_t>(128 + exact::round_to_int(exact::rounded(steps)));
+    }
+  }
+};
+
+struct Int8Activations : ScaleReader {
+  static constexpr int unit = 128;
+  static constexpr int bytes = 2;
+
+  template <FormatSpec F>
+  static ByteLevels prepared(Levels<F> const& levels) {
+    return ByteLevels(levels.level);
+  }
+
+  template <FormatSpec F, int Block, int M>
+  QFMT_AVX512 static void dot(RowPart row, ByteLevels const& bytes, uint8_t const* packed,
+                              float* totals);
+
+  template <Element T>
+  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
+    auto& out = *reinterpret_cast<Int8Unit*>(to);
+    if (n < unit) {
+      T padded[unit]{};
+      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
+      return pack(padded, unit, to);
+    }
+    for (int run = 0; run < 4; ++run) pack32(x + 32 * run, run, out);
+  }
+
+ private:
+  template <Element T>
+  QFMT_AVX512 static void pack32(T const* x, int run, Int8Unit& out) {
+    float const absmax = finite_or_nan<T>(largest(x, 32));
+    float const scale = absmax / 127.f;  // NaN where a value is not finite
+    __m512 const factor = _mm512_set1_ps(absmax >= 0x1p-100f ? 127.f / absmax : 0.f);
+    __m512i const a = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x), factor));
+    __m512i const b = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x + 16), factor));
+    __m256i const q = _mm256_set_m128i(_mm512_cvtsepi32_epi8(b), _mm512_cvtsepi32_epi8(a));
+    __m256i const sums = _mm256_hadd_epi32(  // of four, then of eight
+        _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), q),
+        _mm256_setzero_si256());
+    _mm_storeu_si64(out.even + 16 * run, _mm_cvtepi16_epi8(_mm256_castsi256_si128(q)));
+    _mm_storeu_si64(out.even + 16 * run + 8, _mm_cvtepi16_epi8(_mm256_extracti128_si256(q, 1)));
+    __m256i const odd = _mm256_srli_epi16(q, 8);
+    _mm_storeu_si64(out.odd + 16 * run, _mm_cvtepi16_epi8(_mm256_castsi256_si128(odd)));
+    _mm_storeu_si64(out.odd + 16 * run + 8, _mm_cvtepi16_epi8(_mm256_extracti128_si256(odd, 1)));
+    __m128i const lanes =
+        _mm_unpacklo_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.offset + 4 * run),
+                     _mm_mullo_epi32(lanes, _mm_set1_epi32(-128)));
+    _mm_storeu_ps(out.scale + 4 * run, _mm_set1_ps(scale));
+  }
+};
+
+/// Integer sums of one unit, one vector for each row of x.
+template <int M>
+struct Int8Sums {
+  __m512i of[M];
+};
+
+/// One row after another, so that no sum waits for itself.
+template <int M, int... I>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_products(Sums<M>& s, __m512i odd, __m512i even,
+                                                            __m512 scale, Int8Unit const* x,
+                                                            stl::integer_sequence<int, I...>) {
+  Int8Sums<M> t{{_mm512_loadu_si512(x[I].offset)...}};
+  ((t.of[I] = _mm512_dpbusd_epi32(t.of[I], odd, _mm512_loadu_si512(x[I].odd))), ...);
+  ((t.of[I] = _mm512_dpbusd_epi32(t.of[I], even, _mm512_loadu_si512(x[I].even))), ...);
+  ((s.of[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(t.of[I]),
+                              _mm512_mul_ps(scale, _mm512_loadu_ps(x[I].scale)), s.of[I])),
+   ...);
+}
+
+/// 128 weights of 4 bits. A permute reads six bits, and the table is there four times.
+template <int Block, int M>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_unit(Sums<M>& s, __m512i levels,
+                                                        uint8_t const* codes, float const* scales,
+                                                        Int8Unit const* x) {
+  __m512i const c = _mm512_loadu_si512(codes);
+  __m512i const odd = _mm512_permutexvar_epi8(c, levels);
+  __m512i const even = _mm512_permutexvar_epi8(_mm512_srli_epi16(c, 4), levels);
+  add_products(s, odd, even, lane_scales<Block>(scales), x, stl::make_integer_sequence<int, M>{});
+}
+
+template <FormatSpec F, int Block, int M>
+QFMT_AVX512 void Int8Activations::dot(RowPart row, ByteLevels const& bytes, uint8_t const* packed,
+                                      float* totals) {
+  auto const* x = reinterpret_cast<Int8Unit const*>(packed);
+  constexpr int step = Int8Activations::unit;
+  __m512i const l =
+      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<__m128i const*>(bytes.level)));
+  Sums<M> s = no_sums<M>();
+  int64_t i = 0;
+  for (; i + step <= row.count; i += step, x += M) {
+    prefetch_codes(row.codes + i / 2);
+    prefetch_scales<Block>(row.scales + i / Block);
+    add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
+  }
+  if (i < row.count) {
+    int64_t const rest = row.count - i;
+    PaddedPart<step / 2, step / 16> const last(row.codes + i / 2, (rest + 1) / 2,
+                                               row.scales + i / Block, (rest + Block - 1) / Block);
+    add_unit<Block>(s, l, last.codes, last.scales, x);
+  }
+  float scaled[M]{};
+  add_lanes(s, scaled);
+  for (int m = 0; m < M; ++m) totals[m] += scaled[m] * bytes.scale;
+}
+
+}  // namespace qfmt::inline v0::host::simd::avx512
+
+#pragma GCC diagnostic pop
+
+#endif

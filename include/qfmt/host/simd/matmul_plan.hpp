@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a matmul is cut for every instruction set. Rows of x are packed, a piece of K at a time, into
+// a buffer on the stack that many rows of weights then read; a row of weights is read once for up
+// to eight rows of x, in the file's own layout.
+#pragma once
+
+#include "qfmt/host/matmul_options.hpp"
+#include "qfmt/host/simd/levels.hpp"
+#include "qfmt/layout/quantized_matrix.hpp"
+
+namespace qfmt::inline v0::host::simd {
+
+inline constexpr int rows_of_x = 8;             ///< that one read of the weights serves
+inline constexpr int rows_of_weights = 256;     ///< that one packed piece of x serves
+inline constexpr int64_t values_at_once = 128;  ///< of K: pieces are multiples of it
+inline constexpr int64_t packed_bytes = 1 << 15;
+
+/// Codes ahead of the loop that are fetched, in bytes: into the second cache from far, which keeps
+/// more lines under way than the first, then into the first. It is worth as much as the arithmetic
+/// where weights stream from memory: 43 GMAC/s in place of 20 (4096 x 4096, one core of a Zen 4).
+inline constexpr int64_t prefetch_far = 8192;
+inline constexpr int64_t prefetch_near = 512;
+
+/// Weights that the kernels multiply: every row begins with a block, or lies within one.
+template <SchemeSpec S>
+bool has_whole_rows(QuantizedMatrix<S> const& w) {
+  if constexpr (S::is_row_wise) {
+    return w.row_stride % w.values.scales.row_length == 0 &&
+           w.origin % w.values.scales.row_length + w.cols <= w.values.scales.row_length;
+  } else {
+    return w.origin % S::block_size == 0 && w.row_stride % S::block_size == 0;
+  }
+}
+
+/// Values of K in a piece for `rows` rows of x, of which one value packs into `bytes`.
+constexpr int64_t piece_of(int64_t rows, int64_t bytes) {
+  int64_t const piece = packed_bytes / (rows * bytes) / values_at_once * values_at_once;
+  return piece < 4096 ? piece : 4096;
+}
+
+/// Fetches what lies ahead of p, which need not be memory of the operands.
+[[gnu::always_inline]] inline void prefetch_codes(uint8_t const* p) {
+  __builtin_prefetch(p + prefetch_far, 0, 2);
+  __builtin_prefetch(p + prefetch_near, 0, 3);
+}
+
+/// The same for the scales that go with those 4-bit codes.
+template <int Block>
+[[gnu::always_inline]] inline void prefetch_scales(float const* p) {
+  __builtin_prefetch(p + 2 * prefetch_far / Block, 0, 2);
+}
+
+/// A part of one row of weights.
+struct RowPart {
+  uint8_t const* codes;
+  float const* scales;  // (blocks of the part); row-wise: (1)
+  int64_t count;        // values
+};
+
+/// The first codes of a part that a kernel reads whole units of, zeros behind them.
+template <int Bytes, int Scales>
+struct PaddedPart {
+  uint8_t codes[Bytes]{};
+  float scales[Scales]{};
+
+  PaddedPart(uint8_t const* from, int64_t bytes, float const* scale, int64_t count) {
+    std::memcpy(codes, from, static_cast<size_t>(bytes));
+    std::memcpy(scales, scale, static_cast<size_t>(count) * sizeof(float));
+  }
+};
+
+}  // namespace qfmt::inline v0::host::simd
