@@ -4,13 +4,17 @@
 // Everything that needs the CUDA Toolkit and no other library, and all of qfmt.hpp.
 #pragma once
 
+#include "qfmt/device/block/pair_table.cuh"
 #include "qfmt/device/bnb_cuda.cuh"
 #include "qfmt/device/grid/dequantize.cuh"
 #include "qfmt/device/grid/gather.cuh"
 #include "qfmt/device/grid/quantize.cuh"
+#include "qfmt/ops/dequantized/rows.cuh"
+#include "qfmt/ops/matmul.cuh"
 #include "qfmt/ptx/bulk.cuh"
 #include "qfmt/ptx/cluster.cuh"
 #include "qfmt/ptx/mma.cuh"
+#include "qfmt/ptx/packed.cuh"
 #include "qfmt/ptx/shared.cuh"
 #include "qfmt/ptx/tensor_map.cuh"
 #include "qfmt/ptx/wgmma.cuh"

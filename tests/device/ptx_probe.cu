@@ -5,7 +5,7 @@
 // doubles in tests/gpu_free must reproduce.
 //
 //   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include
-//        tests/device/ptx_probe.cu -o probe && ./probe out.json
+//        tests/device/ptx_probe.cu -o probe && ./probe out.json [--no-tensor-copies]
 //
 // Exit status: 0 written, 77 no such GPU, else 1.
 
@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <random>
 
 #include "ptx_probe.hpp"
@@ -177,8 +178,9 @@ double largest_error(Gpu& gpu) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: %s OUT.json\n", argv[0]);
+  bool const with_tensor_copies = argc == 2;
+  if (argc != 2 && (argc != 3 || std::strcmp(argv[2], "--no-tensor-copies") != 0)) {
+    std::fprintf(stderr, "usage: %s OUT.json [--no-tensor-copies]\n", argv[0]);
     return 2;
   }
   cudaDeviceProp device{};
@@ -187,7 +189,7 @@ int main(int argc, char** argv) {
     return 77;
   }
   Gpu gpu;
-  probe::Maps const maps = probe::run_all(gpu);
+  probe::Maps const maps = probe::run_all(gpu, with_tensor_copies);
   std::string const text = std::string("{\n  \"device\": \"") + device.name +
                            "\",\n  \"maps\": " + probe::json_of(maps) +
                            ",\n  \"approximations\": " + approximations_json(gpu) +

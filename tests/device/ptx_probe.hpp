@@ -155,7 +155,7 @@ void probe_arithmetic(Machine& m, Maps& maps) {
 
 /// Everything that the doubles must reproduce.
 template <class Machine>
-Maps run_all(Machine& m) {
+Maps run_all(Machine& m, bool with_tensor_copies = true) {
   Maps maps;
   probe_mma<Machine, qfmt::float16>(m, "f16", maps);
   probe_mma<Machine, qfmt::bfloat16>(m, "bf16", maps);
@@ -165,7 +165,7 @@ Maps run_all(Machine& m) {
   probe_wgmma<Machine, qfmt::bfloat16>(m, "bf16", maps);
   probe_bytes(m, maps);
   probe_matrices(m, maps);
-  probe_tensor_copies(m, maps);
+  if (with_tensor_copies) probe_tensor_copies(m, maps);
   probe_copies(m, maps);
   probe_arithmetic(m, maps);
   maps["setmaxnreg"] = m.run(move_registers, {1, 384}, 384);

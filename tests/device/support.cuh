@@ -68,31 +68,34 @@ inline int finish(char const* all_is_well) {
 class Arena {
  public:
   enum class Kind { device, pinned };
-  explicit Arena(Kind kind) : kind_(kind) {}
+  explicit Arena(Kind kind)
+      : kind_(kind),
+        capacity_((kind == Kind::device ? std::int64_t{40} : std::int64_t{20}) << 30) {}
+
+  /// Before the first use: less, for tools that watch every byte.
+  void limit(std::int64_t bytes) { capacity_ = bytes; }
 
   std::int64_t reserve(std::int64_t bytes) {
     grow();
     std::int64_t const at = used_;
     used_ += (bytes + 511) / 256 * 256;
-    if (used_ > capacity()) require(cudaErrorMemoryAllocation, "the arena is full");
+    if (used_ > capacity_) require(cudaErrorMemoryAllocation, "the arena is full");
     return at;
   }
   void release(std::int64_t at) { used_ = at; }
   std::uint8_t* at(std::int64_t offset) { return base_ + offset; }
 
  private:
-  std::int64_t capacity() const {
-    return kind_ == Kind::device ? std::int64_t{40} << 30 : std::int64_t{20} << 30;
-  }
   void grow() {
     if (base_ != nullptr) return;
-    auto const bytes = static_cast<std::size_t>(capacity());
+    auto const bytes = static_cast<std::size_t>(capacity_);
     require(kind_ == Kind::device ? cudaMalloc(&base_, bytes)
                                   : cudaHostAlloc(reinterpret_cast<void**>(&base_), bytes, 0),
             "the arena");
   }
 
   Kind kind_;
+  std::int64_t capacity_;
   std::uint8_t* base_ = nullptr;
   std::int64_t used_ = 0;
 };

@@ -55,9 +55,10 @@ Status stream_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
                      cudaStream_t stream) {
   using stream::launch_matmul;
   using stream::Tuning;
+  using stream::WidestTuning;
   if (m <= 8) return launch_matmul<Tuning<1, 1, 3>>(w, x, m, y, bias, device, options, stream);
   if (m <= 16) return launch_matmul<Tuning<2, 1, 3>>(w, x, m, y, bias, device, options, stream);
-  return launch_matmul<Tuning<4, 2, 2>>(w, x, m, y, bias, device, options, stream);
+  return launch_matmul<WidestTuning>(w, x, m, y, bias, device, options, stream);
 }
 
 template <SchemeSpec S, Element T, int Max>

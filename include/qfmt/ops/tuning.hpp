@@ -136,14 +136,15 @@ constexpr Shape divide(Shape const& shape, int64_t const* rows, int parts, Piece
   return best;
 }
 
-/// Cluster and splits of the batch-invariant division: of the weights' shape and the device alone.
+/// Cluster and splits of the batch-invariant division: those of the kernel for most rows of x,
+/// whose `pieces` take the most shared memory, so that every other kernel has room for them, too.
 constexpr MatmulTuning invariant_tuning(Shape const& shape, int64_t const* rows, int parts,
+                                        Pieces const& pieces, int most_x_rows,
                                         DeviceLimits const& device) {
-  DeviceLimits roomy = device;
-  roomy.shared_bytes = 1 << 30;
-  Shape one = shape;
-  one.x_rows = 1;
-  Shape const s = divide(one, rows, parts, {.rows_per_warp = 32, .max_warps = 8}, roomy, {});
+  Shape widest = shape;
+  widest.x_rows = most_x_rows;
+  Shape const s = divide(widest, rows, parts, pieces, device, {});
+  if (s.row_warps == 0) return {.row_warps = -1};  // then no kernel may serve
   return {.splits = s.splits, .cluster = s.cluster};
 }
 

@@ -26,6 +26,9 @@ struct Tuning {
   static constexpr int ring_bytes_per_warp = Depth * rows_per_warp * RowBytes;
 };
 
+/// The kernel for most rows of x; it serves any number of them, a pass at a time.
+using WidestTuning = Tuning<4, 2, 2>;
+
 /// The accumulators of a warp: lane 4g + t holds of row tile r and column tile c, in order, rows g
 /// and g + 8 at columns 2t and 2t + 1.
 template <class Tuning>

@@ -67,7 +67,9 @@ constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits
   shape.groups = static_cast<int>(ceil_div(w.cols(), group_values<S>));
   shape.x_rows = static_cast<int>(m < 8 * Tuning::columns ? m : 8 * Tuning::columns);
   MatmulTuning tuning = options.tuning;
-  if (options.batch_invariant) tuning = invariant_tuning(shape, rows, w.count, device);
+  if (options.batch_invariant)
+    tuning = invariant_tuning(shape, rows, w.count, pieces_of<S, T, WidestTuning, Max>,
+                              8 * WidestTuning::columns, device);
   return divide(shape, rows, w.count, pieces_of<S, T, Tuning, Max>, device, tuning);
 }
 
