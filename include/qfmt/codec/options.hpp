@@ -60,9 +60,9 @@ QFMT_HD constexpr int64_t scale_sum_count(int64_t blocks) {
 }
 
 /// Bytes of workspace for quantizing `size` values; 0 where the scheme is not nested, -1 for a
-/// negative size. On the host it is optional and saves working each absmax out twice; on a device a
-/// nested quantize needs it: one float a block, then (from 2048 blocks on) the sums between them
-/// and the mean, 16 bytes each and aligned to 8.
+/// negative size: one float a block, then (from 2049 blocks on) the sums between them and the mean,
+/// 16 bytes each and aligned to 8. A nested quantize on a device needs it; on the host it is
+/// optional, saves working each absmax out twice, and the floats are enough.
 template <SchemeSpec S>
 QFMT_HD constexpr int64_t quantize_workspace_bytes(int64_t size) {
   if (size < 0) return -1;

@@ -93,7 +93,9 @@ constexpr Status check_range(QuantizedSpan<S> const& view, BlockRange range) {
 template <SchemeSpec S>
 constexpr Status check_workspace(int64_t size, Workspace workspace) {
   if (workspace.data == nullptr || !S::is_nested || size == 0) return {};
-  if (workspace.bytes < quantize_workspace_bytes<S>(size)) return {Errc::workspace_too_small};
+  int64_t const floats = block_count<S>(size);  // the sums behind them are a device's
+  if (workspace.bytes / static_cast<int64_t>(sizeof(float)) < floats)
+    return {Errc::workspace_too_small};
   return {check_pointer(static_cast<float const*>(workspace.data))};
 }
 

@@ -45,7 +45,9 @@ struct Tile {
   template <Element T, int Max>
   __device__ static Tile of(Operands<S, T, Max> const& operands, int64_t index, int tile_rows) {
     int p = 0;
-    while (p + 1 < operands.parts && index >= operands.part[p + 1].first_tile) ++p;
+#pragma unroll
+    for (int next = 1; next < Max; ++next)
+      if (next < operands.parts && index >= operands.part[next].first_tile) p = next;
     Part<S> const& part = operands.part[p];
     int64_t const row = (index - part.first_tile) * tile_rows;
     int64_t const left = part.rows - row;
