@@ -10,7 +10,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <memory>
 #include <vector>
+
+#include "gpu_free/device_buffer.hpp"
 
 namespace lesson_runtime {
 
@@ -18,15 +22,20 @@ inline cudaError_t device_count(int* count) {
   *count = 1;
   return cudaSuccess;
 }
+/// Managed memory: a device buffer that host code reads and writes in place.
+inline std::map<void*, std::unique_ptr<gpu_free::DeviceMemory>> allocations;
+
 template <class T>
 cudaError_t allocate(T** p, std::size_t bytes) {
-  *p = static_cast<T*>(std::aligned_alloc(256, (bytes + 255) / 256 * 256));
-  if (*p == nullptr) return cudaErrorInvalidValue;
-  std::memset(static_cast<void*>(*p), 0xFF, bytes);  // NaN: what a kernel leaves out shows
+  auto memory = std::make_unique<gpu_free::DeviceMemory>(bytes, 0, false);
+  std::vector<unsigned char> const nan(bytes, 0xFF);  // what a kernel leaves out shows
+  memory->write(0, nan.data(), bytes);
+  *p = reinterpret_cast<T*>(memory->data());
+  allocations.emplace(*p, std::move(memory));
   return cudaSuccess;
 }
 inline cudaError_t release(void* p) {
-  std::free(p);
+  allocations.erase(p);
   return cudaSuccess;
 }
 inline cudaError_t wait() { return cudaSuccess; }  // launches have run when they return
