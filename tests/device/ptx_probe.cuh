@@ -281,7 +281,7 @@ __global__ void wgmma_random_bytes(int32_t* out) {
 }
 
 /// Three warpgroups: the first gives registers away, the others take them.
-static __launch_bounds__(384, 1) __global__ void move_registers(int32_t* out) {
+[[maybe_unused]] static __launch_bounds__(384, 1) __global__ void move_registers(int32_t* out) {
   if (threadIdx.x < 128) {
     ptx::lower_registers<40>();
   } else {
@@ -403,7 +403,7 @@ constexpr uint32_t arithmetic_kinds = 8;
 
 /// out[kind][i], i < n: packed maxima, permutes, conversions, reciprocal, flushed product, choice.
 /// The choices by 16- and 8-byte stores.
-static __global__ void arithmetic(uint32_t n, uint32_t* out) {
+[[maybe_unused]] static __global__ void arithmetic(uint32_t n, uint32_t* out) {
   uint32_t const i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
   uint32_t const a = scramble(11, i), b = i % 16 == 0 ? a ^ 0x80008000u : scramble(12, i);
