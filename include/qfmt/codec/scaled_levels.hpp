@@ -16,7 +16,7 @@ namespace detail {
 /// Squared error of the levels when they are kept as T(gain * level); stops where it passes
 /// `limit`. Small levels count more: normal weights take them more often.
 template <CodebookFormat F, Element T>
-constexpr float rounding_error(float gain, float limit) {
+QFMT_HD constexpr float rounding_error(float gain, float limit) {
   float sum = 0.f;
   for (int c = 0; c < F::codebook.count && sum < limit; ++c) {
     float const level = F::codebook.level[c];
@@ -27,7 +27,7 @@ constexpr float rounding_error(float gain, float limit) {
 }
 
 template <CodebookFormat F, Element T>
-constexpr float best_gain() {
+QFMT_HD constexpr float best_gain() {
   float best = 1.f;
   float least = rounding_error<F, T>(best, 1e30f);
   for (int i = 1; i < 1024; ++i) {
@@ -53,15 +53,20 @@ struct ScaledLevels {
   uint16_t bits[16];
 };
 
-/// T(level_gain * level) of each code; NaN beyond the last level.
+namespace detail {
 template <CodebookFormat F, Element T>
-inline constexpr ScaledLevels scaled_levels = [] {
+QFMT_HD constexpr ScaledLevels make_scaled_levels() {
   ScaledLevels r{};
   for (int c = 0; c < 16; ++c)
     r.bits[c] = c < F::codebook.count
                     ? element_bits(from_float<T>(F::codebook.level[c] * level_gain<F, T>))
                     : element_bits(from_float<T>(F::codebook.level[c]));
   return r;
-}();
+}
+}  // namespace detail
+
+/// T(level_gain * level) of each code; NaN beyond the last level.
+template <CodebookFormat F, Element T>
+inline constexpr ScaledLevels scaled_levels = detail::make_scaled_levels<F, T>();
 
 }  // namespace qfmt::inline v0

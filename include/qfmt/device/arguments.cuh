@@ -17,22 +17,22 @@ using kernel_element_t =
     stl::conditional_t<Float16Like<T>, float16, stl::conditional_t<Bfloat16Like<T>, bfloat16, T>>;
 
 template <Element T>
-kernel_element_t<T> const* as_kernel_elements(T const* p) {
+QFMT_HD kernel_element_t<T> const* as_kernel_elements(T const* p) {
   return reinterpret_cast<kernel_element_t<T> const*>(p);
 }
 template <Element T>
-kernel_element_t<T>* as_kernel_elements(T* p) {
+QFMT_HD kernel_element_t<T>* as_kernel_elements(T* p) {
   return reinterpret_cast<kernel_element_t<T>*>(p);
 }
 
 /// True if p is a multiple of `bytes`.
-inline bool is_aligned(void const* p, int64_t bytes) {
+QFMT_HD inline bool is_aligned(void const* p, int64_t bytes) {
   return reinterpret_cast<uintptr_t>(p) % static_cast<uintptr_t>(bytes) == 0;
 }
 
 /// A view, and values of its size at `values`.
 template <SchemeSpec S, Element T>
-constexpr Errc check_tensor(QuantizedSpan<S> const& view, T const* values) {
+QFMT_HD constexpr Errc check_tensor(QuantizedSpan<S> const& view, T const* values) {
   if (Errc const e = check(view); e != Errc::ok) return e;
   return view.size == 0 ? Errc::ok : check_pointer(values);
 }

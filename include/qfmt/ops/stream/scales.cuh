@@ -11,7 +11,7 @@
 
 namespace qfmt::inline v0::stream {
 
-constexpr int log2_of(int power) { return power == 1 ? 0 : 1 + log2_of(power / 2); }
+QFMT_HD constexpr int log2_of(int power) { return power == 1 ? 0 : 1 + log2_of(power / 2); }
 
 template <SchemeSpec S, int RowsPerWarp, int RowBytes>
 class StageScales {
