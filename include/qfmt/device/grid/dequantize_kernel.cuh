@@ -8,9 +8,9 @@
 namespace qfmt::inline v0 {
 namespace grid QFMT_HIDDEN {
 
-/// Measured on an H200 (bench/results): many short blocks, each with all its loads in flight before
-/// it builds its table, keep reads and writes flowing better than a persistent grid. 16 KB written
-/// a block.
+/// Measured on an H200 (bench/results): many short blocks, each with all its loads in flight at
+/// once, keep reads and writes flowing better than a persistent grid. A block writes 16 KB, or 32
+/// where it decodes nested scales for 16-bit values.
 template <SchemeSpec S, Element T>
 struct DequantizeTuning {
   static constexpr int threads = 512;
