@@ -288,11 +288,11 @@ struct Bench {
 
 /// One variant of the streaming kernel.
 template <class Tuning, SchemeSpec S>
-Timed variant(Bench& bench, char const* name, std::vector<QuantizedMatrix<S>> const& sets,
+Timed variant(Bench& bench, std::string const& name, std::vector<QuantizedMatrix<S>> const& sets,
               T const* x, T* y, int m, MatmulOptions options) {
   auto const n = sets[0].rows, k = sets[0].cols;
   DeviceLimits const limits = bench.limits;
-  return {std::string(S::is_nested ? "nested " : "plain ") + name,
+  return {(S::is_nested ? "nested " : "plain ") + name,
           Bench::bytes_of<S>(n, k, m),
           [=, &sets](int s, cudaStream_t stream) {
             MatrixParts<S const, 1> parts;
@@ -302,7 +302,7 @@ Timed variant(Bench& bench, char const* name, std::vector<QuantizedMatrix<S>> co
                 parts, device::as_kernel_elements(x), m, device::as_kernel_elements(y),
                 static_cast<bfloat16 const*>(nullptr), limits, options, stream);
             if (status.code == Errc::unsupported_shape) return;  // does not fit: times as nothing
-            require(status, name);
+            require(status, name.c_str());
           },
           nullptr,
           0,
@@ -371,31 +371,32 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
         return o;
       };
       if (m <= 8) {
-        c.push_back(variant<Tuning<1, 1, 3>>(*this, "1/1/3", plain, x, y, m, usual));
-        c.push_back(variant<Tuning<1, 1, 3>>(*this, "1/1/3", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<1, 1, 4>>(*this, "1/1/4", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<1, 1, 3, 256>>(*this, "1/1/3/256", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<1, 1, 2, 256>>(*this, "1/1/2/256", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<1, 2, 2, 256>>(*this, "1/2/2/256", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<1, 2, 4>>(*this, "1/2/4", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<1, 2, 2>>(*this, "1/2/2", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<1, 2, 3>>(*this, "1/2/3 late", nested, x, y, m, late));
-        c.push_back(
-            variant<Tuning<1, 1, 3>>(*this, "1/1/3 cluster 2", nested, x, y, m, divided(0, 0, 2)));
-        c.push_back(
-            variant<Tuning<1, 1, 3>>(*this, "1/1/3 cluster 1", nested, x, y, m, divided(0, 0, 1)));
+        for (int const splits : {16, 8, 2, 1})
+          for (int const cluster : {1}) {
+            auto const name = " s" + std::to_string(splits) + " c" + std::to_string(cluster);
+            auto const o = divided(0, splits, cluster);
+            c.push_back(variant<Tuning<1, 1, 2>>(*this, "1/1/2" + name, nested, x, y, m, o));
+            c.push_back(variant<Tuning<1, 1, 3>>(*this, "1/1/3" + name, nested, x, y, m, o));
+            c.push_back(variant<Tuning<1, 2, 2>>(*this, "1/2/2" + name, nested, x, y, m, o));
+            c.push_back(variant<Tuning<1, 1, 2, 12>>(*this, "1/1/2/12" + name, nested, x, y, m, o));
+          }
+        c.push_back(variant<Tuning<1, 1, 4>>(*this, "1/1/4 late", nested, x, y, m, late));
       } else if (m <= 16) {
-        c.push_back(variant<Tuning<2, 1, 2, 256>>(*this, "2/1/2/256", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<2, 1, 3>>(*this, "2/1/3", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<2, 2, 2>>(*this, "2/2/2", nested, x, y, m, usual));
-        c.push_back(
-            variant<Tuning<2, 2, 3>>(*this, "2/2/3 cluster 2", nested, x, y, m, divided(0, 0, 2)));
+        for (int const splits : {8, 2, 1})
+          for (int const cluster : {1, 2}) {
+            auto const name = " s" + std::to_string(splits) + " c" + std::to_string(cluster);
+            auto const o = divided(0, splits, cluster);
+            c.push_back(variant<Tuning<2, 1, 2>>(*this, "2/1/2" + name, nested, x, y, m, o));
+            c.push_back(variant<Tuning<2, 2, 2, 8>>(*this, "2/2/2/8" + name, nested, x, y, m, o));
+          }
       } else if (m <= 32) {
-        c.push_back(variant<Tuning<4, 4, 3>>(*this, "4/4/3", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<4, 2, 2>>(*this, "4/2/2", nested, x, y, m, usual));
-        c.push_back(variant<Tuning<2, 2, 3>>(*this, "2/2/3 twice", nested, x, y, m, usual));
-      } else if (m <= 64) {
-        c.push_back(variant<Tuning<4, 2, 3>>(*this, "4/2/3 twice", nested, x, y, m, usual));
+        for (int const splits : {4, 2, 1})
+          for (int const cluster : {1, 2, 4}) {
+            auto const name = " s" + std::to_string(splits) + " c" + std::to_string(cluster);
+            auto const o = divided(0, splits, cluster);
+            c.push_back(variant<Tuning<4, 2, 2, 8>>(*this, "4/2/2/8" + name, nested, x, y, m, o));
+            c.push_back(variant<Tuning<4, 1, 2, 12>>(*this, "4/1/2/12" + name, nested, x, y, m, o));
+          }
       }
     }
     measure(c, sets, clock);

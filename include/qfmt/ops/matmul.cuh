@@ -30,6 +30,7 @@ inline Status device_limits(DeviceLimits& limits) {
   ask(minor, cudaDevAttrComputeCapabilityMinor);
   ask(limits.multiprocessors, cudaDevAttrMultiProcessorCount);
   ask(limits.shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+  ask(limits.reserved_shared_bytes, cudaDevAttrReservedSharedMemoryPerBlock);
   limits.sm = 10 * major + minor;
   return to_status(e);
 }
@@ -56,8 +57,8 @@ Status stream_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
   using stream::launch_matmul;
   using stream::Tuning;
   using stream::WidestTuning;
-  if (m <= 8) return launch_matmul<Tuning<1, 1, 3>>(w, x, m, y, bias, device, options, stream);
-  if (m <= 16) return launch_matmul<Tuning<2, 1, 3>>(w, x, m, y, bias, device, options, stream);
+  if (m <= 8) return launch_matmul<Tuning<1, 1, 2>>(w, x, m, y, bias, device, options, stream);
+  if (m <= 16) return launch_matmul<Tuning<2, 1, 2>>(w, x, m, y, bias, device, options, stream);
   return launch_matmul<WidestTuning>(w, x, m, y, bias, device, options, stream);
 }
 

@@ -33,7 +33,8 @@ struct MatmulOptions {
 struct DeviceLimits {
   int sm = 0;  ///< 10 * major + minor of the compute capability
   int multiprocessors = 0;
-  int shared_bytes = 0;  ///< of one block at most, with the opt-in
+  int shared_bytes = 0;              ///< of one block at most, with the opt-in
+  int reserved_shared_bytes = 1024;  ///< of each block's shared memory, before its own
 };
 
 namespace stream {
@@ -41,61 +42,81 @@ namespace stream {
 /// How many tiles can be worked on at a time. Pairs of blocks always find room; larger clusters do
 /// not come out even with a Hopper GPU's groups of multiprocessors, some of which are short.
 constexpr int concurrent_tiles(DeviceLimits const& device, int cluster) {
-  int const usable = cluster <= 2 ? device.multiprocessors : device.multiprocessors * 3 / 4;
+  int const usable = cluster <= 2 ? device.multiprocessors : device.multiprocessors * 10 / 11;
   return usable / cluster > 0 ? usable / cluster : 1;
 }
 
-/// Time of a division, in units of 128 bytes of weights read by a multiprocessor: rounds, each as
-/// long as its longest run, plus what a round costs before its first and after its last stage.
-/// x_bytes: of the activations of one stage. They come from the L2, at about half the cost.
-constexpr int64_t division_cost(Shape const& shape, int rows_per_warp, int64_t x_bytes,
-                                DeviceLimits const& device) {
-  int64_t const rounds = ceil_div(shape.tiles, concurrent_tiles(device, shape.cluster));
-  int64_t const steps = ceil_div(ceil_div(shape.stages, shape.cluster), shape.splits);
-  int const rows = shape.row_warps * shape.splits * rows_per_warp;
-  int const busy = rows < 192 ? 192 : rows;  // fewer do not fill a multiprocessor
-  int64_t const step = busy + shape.splits * x_bytes / 256;
-  return rounds * (steps * step + 150 + 8 * shape.splits + 150 * (shape.cluster > 1));
-}
-
-/// What lies in shared memory besides the activations.
+/// What a kernel keeps in shared memory besides the activations, and how its warps divide.
 struct Pieces {
   int rows_per_warp = 0;
   int max_warps = 0;
-  int ring_bytes_per_warp = 0;
-  int stage_values = 0;
-  int least_x_stages = 0;  ///< of activations, where not all are kept
+  int depth = 0;          ///< visits in the queue of a warp
+  int queue_bytes = 0;    ///< of a warp
+  int stage_x_bytes = 0;  ///< of a row of activations in a stage
   int table_bytes = 0;
-  int spare_at = 0;  ///< in the table, room for the partial sums; 0: none
+  int spare_at = 0;     ///< in the table, room for the partial sums
+  int spare_bytes = 0;  ///< 0: none
   int level_bytes = 0;
 };
 
-/// Lays the pieces out in shared memory, and behind them the activations of as many stages as fit.
-/// False where not even the least do, twice.
-constexpr bool place(Shape& shape, Pieces const& pieces, int limit) {
+/// True where the kernel's table begins at a multiple of 65536 of shared memory.
+constexpr bool aligns_table(DeviceLimits const& device) {
+  return device.sm >= 90 && device.sm < 120;
+}
+
+/// Time of a division in clocks of a multiprocessor, roughly: of the tiles of the busiest one. A
+/// visit takes as long as the memory's share of all warps' bytes, and at least what a warp needs
+/// for its own chain of loads and products.
+constexpr int64_t division_cost(Shape const& shape, Pieces const& pieces,
+                                DeviceLimits const& device) {
+  int64_t const tiles = ceil_div(shape.tiles, concurrent_tiles(device, shape.cluster));
   int const warps = shape.row_warps * shape.splits;
-  int const ring_end = pieces.table_bytes + warps * pieces.ring_bytes_per_warp;
-  int const partial_bytes =
-      shape.splits * 8 * partial_pitch(shape.row_warps * pieces.rows_per_warp) * 4;
-  shape.partials_at = pieces.spare_at > 0 ? pieces.spare_at : ring_end;
-  shape.levels_at = ring_end + (pieces.spare_at > 0 ? 0 : partial_bytes);
-  shape.x_at = shape.levels_at + pieces.level_bytes;
-  int const room = limit - shape.x_at;
-  auto const bytes = [&](int64_t stages) {
-    return shape.x_rows * (stages * pieces.stage_values * 2 + 16);
-  };
-  int const all = static_cast<int>(ceil_div(shape.stages, shape.cluster));
-  shape.x_buffers = 1;
-  shape.x_stages = all;
-  if (bytes(all) > room) {
-    shape.x_buffers = 2;
-    shape.x_stages = pieces.least_x_stages * shape.splits;
-    if (2 * bytes(shape.x_stages) > room) return false;
-    while (shape.x_stages < all && 2 * bytes(shape.x_stages + shape.splits) <= room)
-      shape.x_stages += shape.splits;
+  int64_t const visits = ceil_div(shape.visits, pieces.depth) * pieces.depth;
+  int64_t const rows = pieces.rows_per_warp / 16;
+  int64_t const chain = 400 + 400 * rows;
+  int64_t const visit = 120 * rows * warps < chain ? chain : 120 * rows * warps;
+  int64_t const runs = ceil_div(shape.visits, shape.x_visits);
+  int64_t const reload =
+      runs == 1 ? 0 : runs * (1500 + shape.x_rows * shape.x_visits * shape.splits);
+  int64_t const sum = (300 + shape.splits * 8 + (shape.cluster > 1 ? 600 : 0)) / shape.round_tiles *
+                      ceil_div(shape.x_rows, 8);
+  return tiles * (visits * visit + reload + sum);
+}
+
+/// Lays the pieces out in shared memory, and around them the activations of as many visits as fit.
+/// False where not even those of one queue do.
+constexpr bool place(Shape& shape, Pieces const& pieces, DeviceLimits const& device) {
+  constexpr int most_round_tiles = 8;
+  auto const align = [](int at) { return (at + 127) / 128 * 128; };
+  int const rows = shape.row_warps * pieces.rows_per_warp;
+  int const columns = shape.x_rows < 8 ? (shape.x_rows + 1) / 2 * 2 : 8;
+  int const tile_bytes = 2 * shape.splits * columns * rows * 4;
+  bool const spare = tile_bytes <= pieces.spare_bytes;
+  int const fit = spare && shape.x_rows <= 8 ? pieces.spare_bytes / tile_bytes : 1;
+  shape.round_tiles = fit < most_round_tiles ? fit : most_round_tiles;
+  bool const aligned = pieces.table_bytes > 0 && aligns_table(device);
+  shape.table_at = aligned ? 0x10000 - device.reserved_shared_bytes : 0;
+  int const table_end = shape.table_at + pieces.table_bytes;
+  shape.partials_at = spare ? shape.table_at + pieces.spare_at : table_end;
+  shape.levels_at = table_end + (spare ? 0 : tile_bytes);
+  shape.ring_at = align(shape.levels_at + pieces.level_bytes);
+  int const rest_at = shape.ring_at + shape.row_warps * shape.splits * pieces.queue_bytes;
+  for (int visits = shape.visits; visits > 0; --visits) {
+    // Where not all fit, runs of whole queues.
+    if (visits < shape.visits && visits % pieces.depth != 0) continue;
+    int64_t const pitch = int64_t{visits} * shape.splits * pieces.stage_x_bytes + 16;
+    int64_t const first =
+        shape.table_at / pitch < shape.x_rows ? shape.table_at / pitch : shape.x_rows;
+    // Rows keep their banks across the gap.
+    int64_t const at = rest_at + first * pitch % 128;
+    if (at + (shape.x_rows - first) * pitch > device.shared_bytes) continue;
+    shape.x_visits = visits;
+    shape.x_first = static_cast<int>(first);
+    shape.x_rest_at = static_cast<int>(at);
+    shape.shared_bytes = static_cast<int>(at + (shape.x_rows - first) * pitch);
+    return true;
   }
-  shape.shared_bytes = shape.x_at + shape.x_buffers * static_cast<int>(bytes(shape.x_stages));
-  return true;
+  return false;
 }
 
 /// The cheapest division that fits, among those that `tuning` admits; row_warps == 0 where none
@@ -104,7 +125,7 @@ constexpr Shape divide(Shape const& shape, int64_t const* rows, int parts, Piece
                        DeviceLimits const& device, MatmulTuning const& tuning) {
   Shape best = shape;
   int64_t least = -1;
-  int const most = device.sm < 90 ? 1 : tuning.cluster > 2 ? tuning.cluster : 2;
+  int const most = device.sm < 90 ? 1 : tuning.cluster > 4 ? tuning.cluster : 4;
   auto const admits = [](int asked, int value) { return asked == 0 || asked == value; };
   for (int row_warps = pieces.max_warps; row_warps >= 1; --row_warps) {
     if (!admits(tuning.row_warps, row_warps)) continue;
@@ -121,10 +142,10 @@ constexpr Shape divide(Shape const& shape, int64_t const* rows, int parts, Piece
         tried.splits = splits;
         tried.cluster = cluster;
         tried.tiles = tiles;
-        int64_t const cost = division_cost(tried, pieces.rows_per_warp,
-                                           int64_t{2} * shape.x_rows * pieces.stage_values, device);
+        tried.visits = static_cast<int>(ceil_div(ceil_div(shape.stages, cluster), splits));
+        if (!place(tried, pieces, device)) continue;
+        int64_t const cost = division_cost(tried, pieces, device);
         if (least >= 0 && cost >= least) continue;
-        if (!place(tried, pieces, device.shared_bytes)) continue;
         least = cost;
         best = tried;
       }

@@ -133,6 +133,17 @@ __device__ inline void copy_async([[maybe_unused]] void* shared,
 #endif
 }
 
+/// The same where `exists`; else 16 zeros come, and nothing is read.
+__device__ inline void copy_async_or_zero([[maybe_unused]] void* shared,
+                                          [[maybe_unused]] void const* global,
+                                          [[maybe_unused]] bool exists) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared_address(shared)),
+               "l"(__cvta_generic_to_global(global)), "r"(exists ? 16 : 0)
+               : "memory");
+#endif
+}
+
 /// Closes the group of this thread's copies begun since the last group. sm_80.
 __device__ inline void commit_copies() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800

@@ -27,6 +27,29 @@ __device__ inline uint32_t load_table_word(uint32_t shared) {
   return r;
 }
 
+/// Loads 2 or 4 words from a shared address, a multiple of their size, where `exists`; else `to`
+/// stays as it is, and the access costs nothing. The compiler may move it over barriers, as
+/// load_table_word, unless the address comes from an `opaque` after them.
+template <int Words>
+__device__ inline void load_shared_if(uint32_t* to, uint32_t shared, bool exists) {
+  static_assert(Words == 2 || Words == 4);
+  if constexpr (Words == 4) {
+    asm("{ .reg .pred p; setp.ne.u32 p, %5, 0; @p ld.shared.v4.u32 {%0, %1, %2, %3}, [%4]; }"
+        : "+r"(to[0]), "+r"(to[1]), "+r"(to[2]), "+r"(to[3])
+        : "r"(shared), "r"(static_cast<uint32_t>(exists)));
+  } else {
+    asm("{ .reg .pred p; setp.ne.u32 p, %3, 0; @p ld.shared.v2.u32 {%0, %1}, [%2]; }"
+        : "+r"(to[0]), "+r"(to[1])
+        : "r"(shared), "r"(static_cast<uint32_t>(exists)));
+  }
+}
+
+/// The same value, of which the compiler knows nothing but that it comes to be here.
+__device__ inline uint32_t opaque(uint32_t value) {
+  asm volatile("" : "+r"(value)::"memory");
+  return value;
+}
+
 /// Byte i of the result is byte (selector >> 4i & 7) of the eight bytes (high, low).
 __device__ inline uint32_t permute_bytes(uint32_t low, uint32_t high, uint32_t selector) {
   uint32_t r;

@@ -73,7 +73,8 @@ enum cudaDeviceAttr {
   cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrComputeCapabilityMinor = 76,
   cudaDevAttrMaxSharedMemoryPerMultiprocessor = 81,
-  cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
+  cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+  cudaDevAttrReservedSharedMemoryPerBlock = 111
 };
 cudaError_t cudaGetDevice(int* device);
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device);
@@ -116,6 +117,13 @@ cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,
 cudaError_t occupancy(int* blocks, int threads, std::size_t dynamic_bytes);
 }  // namespace gpu_free::detail
 
+struct cudaFuncAttributes {
+  int ptxVersion = 0;
+};
+template <class... Params>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*)(Params...)) {
+  return cudaSuccess;
+}
 template <class... Params>
 cudaError_t cudaFuncSetAttribute(void (*kernel)(Params...), cudaFuncAttribute attribute,
                                  int value) {

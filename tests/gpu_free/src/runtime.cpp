@@ -76,6 +76,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
     case cudaDevAttrComputeCapabilityMinor: *value = gpu_free::settings().compute_minor; break;
     case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = 228 * 1024; break;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = most_dynamic_bytes; break;
+    case cudaDevAttrReservedSharedMemoryPerBlock: *value = 1024; break;
     default: return remember(cudaErrorInvalidValue);
   }
   return cudaSuccess;

@@ -20,9 +20,10 @@ namespace qfmt::inline v0::block {
 ///     uint32_t const pair = table.pair<2>(packed);   // of byte 2 of four packed bytes
 ///
 /// Every pair stands in the table once for each lane, so that lookups never meet in a bank; the
-/// address is one byte permutation, because an entry begins every 256 bytes. Half of the storage is
-/// free: `spare` is the caller's.
-template <CodebookFormat F, Element T>
+/// address is one byte permutation, because an entry begins every 256 bytes, and an addition, which
+/// falls away with `Aligned`: where the storage's address in shared memory is a multiple of 65536.
+/// Half of the storage is free: `spare` is the caller's.
+template <CodebookFormat F, Element T, bool Aligned = false>
 class PairTable {
   static_assert(bits_of<F> == 4 && sizeof(T) == 2);
 
@@ -36,7 +37,9 @@ class PairTable {
   };
 
   __device__ explicit PairTable(TempStorage& storage)
-      : storage_(storage), base_(ptx::shared_address(&storage)), lane_(threadIdx.x % 32 * 4) {}
+      : storage_(storage),
+        base_(ptx::shared_address(&storage)),
+        lane_(threadIdx.x % 32 * 4 | (Aligned ? base_ : 0)) {}
 
   /// Called by every thread of a one-dimensional block of whole warps, which synchronises before
   /// the first lookup.
@@ -53,8 +56,9 @@ class PairTable {
   /// The pair of byte Byte of `packed`.
   template <int Byte>
   __device__ uint32_t pair(uint32_t packed) const {
-    constexpr uint32_t offset_of = 0x5504u | Byte << 4;  // (4 * lane, the byte, 0, 0)
-    return ptx::load_table_word(ptx::permute_bytes(packed, lane_, offset_of) + base_);
+    constexpr uint32_t offset_of = 0x7604u | Byte << 4;  // (4 * lane, the byte, 0 or the base)
+    uint32_t const offset = ptx::permute_bytes(packed, lane_, offset_of);
+    return ptx::load_table_word(Aligned ? offset : offset + base_);
   }
 
  private:

@@ -1,110 +1,83 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The activations of a run of stages in shared memory, for the whole block. Where those of all its
-// stages fit, they are brought once; else two buffers take turns.
+// The activations of a run of stages in shared memory, for the whole block: those of all its stages
+// where they fit, else of as many as do, a run after another.
 #pragma once
 
 #include "qfmt/ops/stream/operands.cuh"
-#include "qfmt/ptx/bulk.cuh"
+#include "qfmt/ptx/shared.cuh"
 
 namespace qfmt::inline v0::stream {
 
-/// Stage: values of k in a stage.
-template <Element T, int Stage>
+template <SchemeSpec S, Element T>
 class Activations {
  public:
-  /// x: (rows, k), the block's rows. Stages [begin, end) are used, shape.splits at a time.
+  /// shared: the block's   x: (rows, k), the block's rows. Stages before `end` are used.
   __device__ Activations(uint8_t* shared, T const* x, int64_t k, int rows, Shape const& shape,
-                         int begin, int end)
-      : shared_(shared),
+                         int end)
+      : first_(shared + shape.x_at),
+        rest_(shared + shape.x_rest_at),
+        firsts_(shape.x_first),
         x_(x),
         k_(k),
         rows_(rows),
-        run_(shape.x_stages),
-        pitch_(x_pitch(shape.x_stages, Stage)),
-        begin_(begin),
-        end_(end),
-        splits_(shape.splits),
-        turns_(shape.x_buffers == 2) {}
+        run_(shape.x_visits * shape.splits),
+        end_(end) {}
 
-  /// Brings the first run by ordinary loads, so that it waits for no copy under way; many are under
-  /// way together. Called by the whole block, which synchronises before it reads.
-  __device__ void bring_first() {
-    constexpr int batch = 8;
-    int const copies = copies_of_run(begin_);
-    int const step = static_cast<int>(blockDim.x);
-    T const* const from = x_ + int64_t{begin_} * Stage;
-    for (int i = static_cast<int>(threadIdx.x); i < rows_ * copies; i += batch * step) {
+  /// Brings the run of stages from `stage` on; zeros where a row has ended. Called by the whole
+  /// block, which synchronises before it reads and before the next run.
+  __device__ void bring(int stage) {
+    constexpr int batch = 8;  // loads of a lane under way together
+    int const stages = stage + run_ < end_ ? run_ : end_ - stage;
+    int const pieces = stages * stage_values<S> / per_piece;
+    int64_t const from = int64_t{stage} * stage_values<S>;
+    int const exist = static_cast<int>((k_ - from) / per_piece);
+    int const sections = (pieces + batch * 32 - 1) / (batch * 32);
+    int const step = static_cast<int>(blockDim.x / 32);
+    for (int i = static_cast<int>(threadIdx.x / 32); i < rows_ * sections; i += step) {
+      int const row = i / sections;
+      int const first = i % sections * batch * 32 + static_cast<int>(threadIdx.x % 32);
+      T const* const x = x_ + row * k_ + from;
+      uint8_t* const to = begin_of(row);
       uint4 value[batch];
 #pragma unroll
       for (int b = 0; b < batch; ++b) {
-        int const at = i + b * step;
-        if (at < rows_ * copies)
-          value[b] =
-              *reinterpret_cast<uint4 const*>(from + at / copies * k_ + at % copies * per_copy);
+        int const piece = first + b * 32;
+        value[b] = uint4{0, 0, 0, 0};
+        if (piece < exist && piece < pieces)
+          value[b] = *reinterpret_cast<uint4 const*>(x + piece * per_piece);
       }
 #pragma unroll
-      for (int b = 0; b < batch; ++b) {
-        int const at = i + b * step;
-        if (at < rows_ * copies)
-          *reinterpret_cast<uint4*>(shared_ + at / copies * pitch_ + at % copies * 16) = value[b];
-      }
+      for (int b = 0; b < batch; ++b)
+        if (first + b * 32 < pieces)
+          *reinterpret_cast<uint4*>(to + (first + b * 32) * 16) = value[b];
     }
   }
 
-  /// True where the present stage is the first of a run in buffers that take turns.
-  __device__ bool begins_run() const { return turns_ && position_ == 0; }
-
-  /// From the stages at `stage` to the ones after them, of the next tile after the last.
-  __device__ void advance(int stage) {
-    bool const ends = stage + splits_ >= end_ || (turns_ && position_ + splits_ == run_);
-    position_ = ends ? 0 : position_ + splits_;
+  /// The shared address of row `row`, of row 0 where there is none, from value `value` of the run's
+  /// stage `stage` on.
+  __device__ uint32_t at(int row, int stage, int value) const {
+    return ptx::shared_address(begin_of(row < rows_ ? row : 0)) +
+           static_cast<uint32_t>((stage * stage_values<S> + value) * static_cast<int>(sizeof(T)));
   }
-
-  /// Begins to bring the run after the one that begins at `stage`: the first again after the last.
-  /// The copies belong to the caller's next group.
-  __device__ void ask_after(int stage) {
-    int const next = stage + run_ < end_ ? stage + run_ : begin_;
-    int const copies = copies_of_run(next);
-    T const* const from = x_ + int64_t{next} * Stage;
-    uint8_t* const to = shared_ + (buffer_ ^ 1) * rows_ * pitch_;
-    int const step = static_cast<int>(blockDim.x);
-    for (int i = static_cast<int>(threadIdx.x); i < rows_ * copies; i += step)
-      ptx::copy_async(to + i / copies * pitch_ + i % copies * 16,
-                      from + i / copies * k_ + i % copies * per_copy);
-  }
-  /// Turns to the buffer that the last ask_after filled.
-  __device__ void turn() { buffer_ ^= 1; }
-
-  /// Values of row `row` from value `value` of the present stage of split `split` on.
-  __device__ uint8_t const* at(int row, int split, int value) const {
-    return shared_ + (buffer_ * rows_ + row) * pitch_ +
-           ((position_ + split) * Stage + value) * static_cast<int>(sizeof(T));
-  }
-  __device__ int pitch() const { return pitch_; }
 
  private:
-  static constexpr int per_copy = 16 / static_cast<int>(sizeof(T));
+  static constexpr int per_piece = 16 / static_cast<int>(sizeof(T));
 
-  /// 16-byte pieces in a row of the run that begins at `stage`.
-  __device__ int copies_of_run(int stage) const {
-    int const stages = stage + run_ < end_ ? run_ : end_ - stage;
-    int64_t const left = k_ - int64_t{stage} * Stage;
-    int const values = left < stages * Stage ? static_cast<int>(left) : stages * Stage;
-    return values / per_copy;
+  __device__ uint8_t* begin_of(int row) const {
+    int const pitch = x_pitch<S>(run_);
+    return row < firsts_ ? first_ + row * pitch : rest_ + (row - firsts_) * pitch;
   }
 
-  uint8_t* shared_;
+  uint8_t* first_;
+  uint8_t* rest_;
+  int firsts_;
   T const* x_;
   int64_t k_;
   int rows_;
   int run_;
-  int pitch_;
-  int begin_, end_, splits_;
-  bool turns_;
-  int buffer_ = 0;
-  int position_ = 0;  // of the present stage in its run
+  int end_;
 };
 
 }  // namespace qfmt::inline v0::stream

@@ -9,19 +9,28 @@
 
 #include "qfmt/device/block/pair_table.cuh"
 #include "qfmt/format/int8.hpp"
-#include "qfmt/ops/stream/weight_ring.cuh"
+#include "qfmt/ops/stream/weight_queue.cuh"
 #include "qfmt/ptx/mma.cuh"
 #include "qfmt/ptx/packed.cuh"
 
 namespace qfmt::inline v0::stream {
 
+/// True in code for GPUs whose blocks may have shared memory enough for a table that begins at a
+/// multiple of 65536: Hopper and the Blackwell of data centres. The host's aligns_table agrees.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900 && __CUDA_ARCH__ < 1200
+inline constexpr bool table_is_aligned = true;
+#else
+inline constexpr bool table_is_aligned = false;
+#endif
+
 /// How codes become pairs of 16-bit numbers: through the table.
 template <SchemeSpec S, Element T>
 struct PairDecoder {
-  using Table = block::PairTable<typename S::format, T>;
+  using Table = block::PairTable<typename S::format, T, table_is_aligned>;
   static constexpr int table_bytes = static_cast<int>(sizeof(typename Table::TempStorage));
   static constexpr int spare_at = 128;  // 128 bytes of every 256 of the table
   static constexpr int spare_stride = 256;
+  static constexpr int spare_bytes = table_bytes / 2;
   /// What a sum of scale * pair has to be multiplied by.
   static constexpr float factor = 1.f / level_gain<typename S::format, T>;
 
@@ -31,10 +40,13 @@ struct PairDecoder {
       : table(*reinterpret_cast<typename Table::TempStorage*>(shared)) {}
   __device__ void fill() { table.fill(); }
 
-  /// Pair I of the lane's packed words.
-  template <int I>
-  __device__ uint32_t pair(uint32_t const* words) const {
-    return table.template pair<I % 4>(words[I / 4]);
+  /// The pairs of a lane's packed words.
+  template <int Pairs, int I = 0>
+  __device__ void decode(uint32_t const* words, uint32_t (&out)[Pairs]) const {
+    if constexpr (I < Pairs) {
+      out[I] = table.template pair<I % 4>(words[I / 4]);
+      decode<Pairs, I + 1>(words, out);
+    }
   }
 };
 
@@ -45,21 +57,28 @@ struct PairDecoder<S, T> {
   static constexpr int table_bytes = 0;
   static constexpr int spare_at = 0;
   static constexpr int spare_stride = 128;
+  static constexpr int spare_bytes = 0;
   static constexpr float factor = 0x1.020408p-7f;  // 1/127
 
   __device__ explicit PairDecoder(uint8_t*) {}
   __device__ void fill() {}
 
-  template <int I>
-  __device__ uint32_t pair(uint32_t const* words) const {
+  template <int Pairs>
+  __device__ void decode(uint32_t const* words, uint32_t (&out)[Pairs]) const {
+#pragma unroll
+    for (int i = 0; i < Pairs; ++i) out[i] = pair(words[i / 2], i % 2);
+  }
+
+ private:
+  static __device__ uint32_t pair(uint32_t word, int half) {
     if constexpr (Float16Like<T>) {
       // Above 1024 a float16 steps by one: 1024 + (q + 128), less 1152.
-      uint32_t const biased = ptx::permute_bytes(0x64646464u, words[I / 2] ^ 0x80808080u,
-                                                 I % 2 == 0 ? 0x0504u : 0x0706u);
+      uint32_t const biased =
+          ptx::permute_bytes(0x64646464u, word ^ 0x80808080u, half == 0 ? 0x0504u : 0x0706u);
       return ptx::add_pairs<T>(biased, 0xE480E480u);
     } else {
       // From 128 to 256 a bfloat16 does: 128 + (q & 127), less 128 or, where q < 0, 256.
-      uint32_t const q = ptx::permute_bytes(words[I / 2], 0, I % 2 == 0 ? 0x4140u : 0x4342u);
+      uint32_t const q = ptx::permute_bytes(word, 0, half == 0 ? 0x4140u : 0x4342u);
       return ptx::add_pairs<T>((q & 0x007F007Fu) | 0x43004300u, (q & 0x00800080u) | 0xC300C300u);
     }
   }
@@ -71,18 +90,17 @@ struct WeightFragment {
   static constexpr int pairs = group_values<S> / 8;  // of a lane in a row
   uint32_t row[2][pairs];                            // rows g and g + 8
 
-  /// stage: the warp's stage in shared memory; rows 16 * tile and on.
-  template <int RowBytes, class Decoder>
-  __device__ void load(uint8_t const* stage, int tile, int group, Decoder const& decoder) {
-    constexpr int bytes = lane_bytes<S>;
+  /// codes: a place of a WeightQueue; rows 16 * tile and on
+  template <class Decoder>
+  __device__ WeightFragment(uint8_t const* codes, int tile, int group, Decoder const& decoder) {
     int const lane = static_cast<int>(threadIdx.x % 32);
-    int const g = lane / 4;
-    int const at = (piece_swizzle<S>(g) * 16) ^ (lane % 4 * bytes) ^ (group * 4 * bytes);
+    int const at =
+        (piece_swizzle<S>(lane / 4) * 16) ^ (lane % 4 * lane_bytes<S>)^(group * 4 * lane_bytes<S>);
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      uint32_t words[(bytes + 3) / 4];
-      load_lane(stage + (16 * tile + 8 * h + g) * RowBytes + at, words);
-      decode<0>(words, row[h], decoder);
+      uint32_t words[(lane_bytes<S> + 3) / 4];
+      load_lane(codes + (16 * tile + 8 * h + lane / 4) * stage_bytes + at, words);
+      decoder.decode(words, row[h]);
     }
   }
 
@@ -101,38 +119,20 @@ struct WeightFragment {
       words[0] = *reinterpret_cast<uint16_t const*>(from);
     }
   }
-  template <int I, class Decoder>
-  static __device__ void decode(uint32_t const* words, uint32_t (&out)[pairs],
-                                Decoder const& decoder) {
-    if constexpr (I < pairs) {
-      out[I] = decoder.template pair<I>(words);
-      decode<I + 1>(words, out, decoder);
-    }
-  }
 };
 
-/// One group of 8 rows of x.
+/// One group of 8 rows of x. Lanes whose row does not exist keep zeros, and cost no access.
 template <SchemeSpec S>
 struct ActivationFragment {
   static constexpr int pairs = group_values<S> / 8;
-  uint32_t pair[pairs];
+  uint32_t pair[pairs]{};
 
-  /// from: the lane's first value, aligned to its share of the group. Lanes whose row does not
-  /// exist get zeros.
-  __device__ void load(uint8_t const* from, bool exists) {
+  /// from: the lane's first value, in shared memory, aligned to its share of the group
+  __device__ void load(uint32_t from, bool exists) {
+    constexpr int words = pairs >= 4 ? 4 : 2;
 #pragma unroll
-    for (int i = 0; i < pairs; ++i) pair[i] = 0;
-    if (!exists) return;
-    if constexpr (pairs >= 4) {
-#pragma unroll
-      for (int i = 0; i < pairs; i += 4) {
-        uint4 const v = *reinterpret_cast<uint4 const*>(from + i * 4);
-        pair[i] = v.x, pair[i + 1] = v.y, pair[i + 2] = v.z, pair[i + 3] = v.w;
-      }
-    } else {
-      uint2 const v = *reinterpret_cast<uint2 const*>(from);
-      pair[0] = v.x, pair[1] = v.y;
-    }
+    for (int i = 0; i < pairs; i += words)
+      ptx::load_shared_if<words>(pair + i, from + static_cast<uint32_t>(i * 4), exists);
   }
 };
 

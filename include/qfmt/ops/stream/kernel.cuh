@@ -2,32 +2,31 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The streaming matmul: for few rows of x, where reading the weights is the work. Weights flow past
-// once, through queues that each warp keeps for itself; tensor cores multiply from one row of x on.
+// once, through queues that each warp keeps for itself; x stays in shared memory; tensor cores
+// multiply from one row of x on.
 #pragma once
 
 #include "qfmt/ops/stream/activations.cuh"
 #include "qfmt/ops/stream/fragments.cuh"
 #include "qfmt/ops/stream/reduce.cuh"
 #include "qfmt/ops/stream/scales.cuh"
-#include "qfmt/ptx/memory.cuh"
+#include "qfmt/ops/stream/weight_queue.cuh"
 
 namespace qfmt::inline v0 {
 namespace stream QFMT_HIDDEN {
 
 /// What is fixed when the kernel is compiled.
-template <int Columns, int RowTiles, int Depth, int RowBytes = 128>
+template <int Columns, int RowTiles, int Depth, int Warps = 16>
 struct Tuning {
   static constexpr int columns = Columns;     ///< rows of x in a pass, in eights
   static constexpr int row_tiles = RowTiles;  ///< rows of weights of a warp, in sixteens
-  static constexpr int depth = Depth;         ///< stages in the ring of a warp
-  static constexpr int row_bytes = RowBytes;  ///< of a row of weights in a stage
+  static constexpr int depth = Depth;         ///< visits that a warp asks for ahead
+  static constexpr int max_warps = Warps;     ///< of a block; 65536 / 32 / Warps registers a thread
   static constexpr int rows_per_warp = 16 * RowTiles;
-  static constexpr int max_warps = 16 / RowTiles;  ///< 128 registers a thread, or more
-  static constexpr int ring_bytes_per_warp = Depth * rows_per_warp * RowBytes;
 };
 
 /// The kernel for most rows of x; it serves any number of them, a pass at a time.
-using WidestTuning = Tuning<4, 2, 2>;
+using WidestTuning = Tuning<4, 2, 2, 8>;
 
 /// The accumulators of a warp: lane 4g + t holds of row tile r and column tile c, in order, rows g
 /// and g + 8 at columns 2t and 2t + 1.
@@ -42,102 +41,66 @@ struct Sums {
       for (auto& c : r) c[0] = c[1] = c[2] = c[3] = 0.f;
   }
 
-  /// Column tile `column` to the block's partial sums.
+  /// Column tile `c` to the block's partial sums; columns: of it that exist.
   template <int Stride>
-  __device__ void store(Partials<Stride> partials, int rows, int split, int first_row,
-                        int column) const {
+  __device__ void store(Partials<Stride> const& partials, int tile, int split, int first_row, int c,
+                        int columns) const {
     int const lane = static_cast<int>(threadIdx.x % 32);
-    int const to = (split * 8 + lane % 4 * 2) * partial_pitch(rows) + first_row + lane / 4;
 #pragma unroll
-    for (int r = 0; r < Tuning::row_tiles; ++r)
+    for (int i = 0; i < 2; ++i) {
+      int const column = lane % 4 * 2 + i;
+      if (column >= columns) continue;
 #pragma unroll
-      for (int c = 0; c < Tuning::columns; ++c)  // indexes stay constant: registers, not memory
-        if (c == column)
+      for (int r = 0; r < Tuning::row_tiles; ++r)
 #pragma unroll
-          for (int i = 0; i < 4; ++i)
-            *partials.at(to + i % 2 * partial_pitch(rows) + 16 * r + i / 2 * 8) = at[r][c][i];
+        for (int h = 0; h < 2; ++h)
+          *partials.at(tile, split, column, first_row + 16 * r + 8 * h + lane / 4) =
+              at[r][c][i + 2 * h];
+    }
   }
 };
 
-/// Adds the products of one group of a stage.
-///     stage: the warp's weights   x: the lane's first value of the stage, pitch bytes a row
-///     x_rows: of the block, that exist
+/// Adds the products of one group of a visit.     scales(i, group): of row 8 * i + lane / 4
 template <SchemeSpec S, Element T, class Tuning, class Decoder, class Scales>
-__device__ void add_group(uint8_t const* stage, uint8_t const* x, int pitch, int group, int x_rows,
-                          Decoder const& decoder, Scales const& scales, Sums<Tuning>& sums) {
-  constexpr int group_bytes = group_values<S> * static_cast<int>(sizeof(T));
-  int const g = static_cast<int>(threadIdx.x % 32) / 4;
-  ActivationFragment<S> activations[Tuning::columns];
+__device__ void add_group(uint8_t const* codes, int group,
+                          ActivationFragment<S> const (&x)[Tuning::columns], Decoder const& decoder,
+                          Scales const& scales, Sums<Tuning>& sums) {
 #pragma unroll
-  for (int c = 0; c < Tuning::columns; ++c)
-    activations[c].load(x + c * 8 * pitch + group * group_bytes, c * 8 + g < x_rows);
-  // Products of several tiles at a time: the tensor cores take long over one, and each needs the
-  // one before it in its sum.
-  constexpr int together = Tuning::columns >= 4 ? 1 : Tuning::row_tiles < 2 ? 1 : 2;
-#pragma unroll
-  for (int first = 0; first < Tuning::row_tiles; first += together) {
-    WeightFragment<S> weights[together];
-    float products[together][Tuning::columns][4] = {};
-#pragma unroll
-    for (int r = 0; r < together; ++r)
-      weights[r].template load<Tuning::row_bytes>(stage, first + r, group, decoder);
+  for (int r = 0; r < Tuning::row_tiles; ++r) {
+    WeightFragment<S> const weights(codes, r, group, decoder);
+    float products[Tuning::columns][4] = {};
 #pragma unroll
     for (int i = 0; i < WeightFragment<S>::pairs; i += 2)
 #pragma unroll
-      for (int r = 0; r < together; ++r)
+      for (int c = 0; c < Tuning::columns; ++c) multiply<S, T>(weights, x[c], i, products[c]);
+    float const upper = scales(2 * r, group);
+    float const lower = scales(2 * r + 1, group);
 #pragma unroll
-        for (int c = 0; c < Tuning::columns; ++c)
-          multiply<S, T>(weights[r], activations[c], i, products[r][c]);
-#pragma unroll
-    for (int r = 0; r < together; ++r) {
-      float const upper = scales(2 * (first + r), group);
-      float const lower = scales(2 * (first + r) + 1, group);
-#pragma unroll
-      for (int c = 0; c < Tuning::columns; ++c) {
-        float(&sum)[4] = sums.at[first + r][c];
-        sum[0] += upper * products[r][c][0];
-        sum[1] += upper * products[r][c][1];
-        sum[2] += lower * products[r][c][2];
-        sum[3] += lower * products[r][c][3];
-      }
+    for (int c = 0; c < Tuning::columns; ++c) {
+      float(&sum)[4] = sums.at[r][c];
+      sum[0] += upper * products[c][0];
+      sum[1] += upper * products[c][1];
+      sum[2] += lower * products[c][2];
+      sum[3] += lower * products[c][3];
     }
   }
 }
 
-/// Adds the products of the first `groups` groups of a stage: of all, without a branch between
-/// them, but where rows end.
-template <SchemeSpec S, Element T, class Tuning, class Decoder, class Scales>
-__device__ void add_stage(uint8_t const* stage, uint8_t const* x, int pitch, int groups, int x_rows,
-                          Decoder const& decoder, Scales const& scales, Sums<Tuning>& sums) {
-  constexpr int all = stage_values<S, Tuning::row_bytes> / group_values<S>;
-  // Of wide kernels one group at a time fills the registers.
-  constexpr int unroll = all > 4 ? all : Tuning::columns > 2 ? 1 : Tuning::row_tiles == 1 ? 2 : all;
-  if (unroll > 1 && groups >= all) {
-#pragma unroll unroll
-    for (int group = 0; group < all; ++group)
-      add_group<S, T>(stage, x, pitch, group, x_rows, decoder, scales, sums);
-  } else {
-#pragma unroll unroll
-    for (int group = 0; group < all; ++group)
-      if (group < groups) add_group<S, T>(stage, x, pitch, group, x_rows, decoder, scales, sums);
-  }
-}
-
 /// y = x * dequantize(w)^T + bias; shape says who does what. Block (b, j) works on rows
-/// [8 * Tuning::columns * j, ...) of x.
+/// [shape.x_rows * j, ...) of x.
 template <SchemeSpec S, Element T, class Tuning, int Max>
 __launch_bounds__(Tuning::max_warps * 32, 1) __global__
     void matmul_kernel(__grid_constant__ Operands<S, T, Max> const operands,
                        __grid_constant__ Shape const shape) {
   using Decoder = PairDecoder<S, T>;
-  constexpr int Stage = stage_values<S, Tuning::row_bytes>;
+  using Queue = WeightQueue<S, T, Max, Tuning::row_tiles, Tuning::depth>;
+  constexpr int columns = Tuning::columns;
+  constexpr int groups = stage_groups<S>;
   uint8_t* const shared = ptx::dynamic_shared();
   float* const levels = reinterpret_cast<float*>(shared + shape.levels_at);
-  // The spare half of the table, where there is one.
-  Partials<Decoder::spare_stride> const partials(shared + shape.partials_at);
 
   int const lane = static_cast<int>(threadIdx.x % 32);
-  int const warp = static_cast<int>(threadIdx.x / 32);
+  int const warp = __shfl_sync(~0u, static_cast<int>(threadIdx.x / 32), 0);  // known to be uniform
   int const rows = shape.row_warps * Tuning::rows_per_warp;
   int const warp_row = warp % shape.row_warps * Tuning::rows_per_warp;
   int const split = warp / shape.row_warps;
@@ -146,91 +109,108 @@ __launch_bounds__(Tuning::max_warps * 32, 1) __global__
   int const end = (rank + 1) * shape.stages / shape.cluster;
   int64_t const first_tile = blockIdx.x / static_cast<unsigned>(shape.cluster);
   int64_t const tile_step = gridDim.x / static_cast<unsigned>(shape.cluster);
-  int64_t const first_m = int64_t{blockIdx.y} * 8 * Tuning::columns;
+  int64_t const first_m = int64_t{blockIdx.y} * shape.x_rows;
   int64_t const rows_left = operands.m - first_m;
   int const x_rows = rows_left < shape.x_rows ? static_cast<int>(rows_left) : shape.x_rows;
 
   // Weights first: they depend on no kernel before this one.
-  WeightRing<S, Tuning::rows_per_warp, Tuning::row_bytes, Tuning::depth> ring(
-      shared + Decoder::table_bytes + warp * Tuning::ring_bytes_per_warp, warp_row,
-      operands.k * S::bits / 8, begin + split, end, shape.splits);
-  int64_t asked_tile = first_tile;
-  ring.begin(Tile<S>::of(operands, asked_tile, rows));
-  auto const ask_for_weights = [&] {
-    if (!ring.more() && asked_tile < shape.tiles) {
-      asked_tile += tile_step;
-      if (asked_tile < shape.tiles) ring.begin(Tile<S>::of(operands, asked_tile, rows));
-    }
-    if (asked_tile < shape.tiles) ring.ask();
-    ptx::commit_copies();
-  };
+  Queue queue(shared + shape.ring_at + warp * Tuning::depth * Queue::visit_bytes, operands, shape,
+              warp_row, begin + split, end, first_tile, tile_step);
 #pragma unroll
-  for (int i = 0; i < Tuning::depth - 1; ++i) ask_for_weights();
-
-  StageScales<S, Tuning::rows_per_warp, Tuning::row_bytes> scales(levels, warp_row, shape.groups,
-                                                                  shape.splits);
-  scales.begin(Tile<S>::of(operands, first_tile, rows));
-  scales.ask(begin + split);
-  Decoder decoder(shared);
+  for (int d = 0; d < Tuning::depth; ++d) queue.ask(d);
+  VisitScales<S, Tuning::row_tiles, Tuning::depth> scales(levels, warp_row, shape.groups,
+                                                          shape.splits);
+  auto const begin_scales = [&](int64_t index) {
+    if (index >= shape.tiles) return;
+    scales.begin(Tile<S>::of(operands, index, rows), begin + split);
+    scales.ask();
+  };
+  begin_scales(first_tile);
+  Decoder decoder(shared + shape.table_at);
   decoder.fill();
   fill_levels(operands, levels);
-
   ptx::wait_for_dependencies();
   ptx::launch_dependents();
-  Activations<T, Stage> activations(shared + shape.x_at, operands.x + first_m * operands.k,
-                                    operands.k, x_rows, shape, begin, end);
-  activations.bring_first();
+  Activations<S, T> activations(shared, operands.x + first_m * operands.k, operands.k, x_rows,
+                                shape, end);
+  activations.bring(begin);
   __syncthreads();
 
+  // The spare half of the table, where there is one.
+  Partials<Decoder::spare_stride> partials(shared + shape.partials_at, shape, rows,
+                                           shape.x_rows < 8 ? shape.x_rows : 8);
+  constexpr int sets = columns == 1 ? 2 : 1;  // of fragments that take turns
+  ActivationFragment<S> x[sets][columns];
+  uint32_t x_at[columns];
+#pragma unroll
+  for (int c = 0; c < columns; ++c)
+    x_at[c] = activations.at(c * 8 + lane / 4, split, lane % 4 * group_values<S> / 4);
+
+  int in_round = 0;
   for (int64_t index = first_tile; index < shape.tiles; index += tile_step) {
-    Tile<S> const tile = Tile<S>::of(operands, index, rows);
     Sums<Tuning> sums;
     sums.clear();
-    bool is_second = false;  // of the two stages whose scales were asked for together
-    for (int stages = begin; stages < end; stages += shape.splits) {
-      ptx::wait_copies<Tuning::depth - 2>();
-      if (activations.begins_run()) {
-        if (index != first_tile || stages != begin) {
-          if (stages == begin) ptx::wait_copies<0>();  // the run before may have been short
-          __syncthreads();
-          activations.turn();
-        }
-        activations.ask_after(stages);
+    int stage = begin + split;
+    for (int first = 0; first < shape.visits; first += shape.x_visits) {
+      if (shape.x_visits < shape.visits && (first != 0 || index != first_tile)) {
+        __syncthreads();  // all of x does not fit: the next run of it
+        activations.bring(stage - split);
+        __syncthreads();
       }
-      __syncwarp();  // every lane has left the stage that the next one overwrites
-      int const stage = stages + split;
-      if (stage >= end) {  // other splits have one more
-        ptx::commit_copies();
-      } else {
-        ask_for_weights();
-        if (is_second) {
-          scales.take_second();
+      uint32_t x_offset = ptx::opaque(0);  // the run has come
+      int const last =
+          first + shape.x_visits < shape.visits ? first + shape.x_visits : shape.visits;
+      for (int visit = first; visit < last; visit += Tuning::depth) {
+        queue.turn();
+        scales.take();
+        if (visit + Tuning::depth < shape.visits) {
+          scales.ask();
         } else {
-          scales.take();
-          if (stage + 2 * shape.splits < end) {
-            scales.ask(stage + 2 * shape.splits);
-          } else if (index + tile_step < shape.tiles) {
-            scales.begin(Tile<S>::of(operands, index + tile_step, rows));
-            scales.ask(begin + split);
-          }
+          begin_scales(index + tile_step);
         }
-        is_second = !is_second;
-        constexpr int groups = Stage / group_values<S>;
-        add_stage<S, T>(
-            ring.take(), activations.at(lane / 4, split, lane % 4 * group_values<S> / 4),
-            activations.pitch(), shape.groups - stage * groups, x_rows, decoder, scales, sums);
-      }
-      activations.advance(stages);
-    }
 #pragma unroll
-    for (int c = 0; c < Tuning::columns; ++c) {
-      if (c * 8 >= x_rows) break;
-      sums.store(partials, rows, split, warp_row, c);
-      synchronize_tile(shape);
-      int const valid = x_rows - c * 8 < 8 ? x_rows - c * 8 : 8;
-      write_columns(operands, shape, tile, partials, rows, first_m + c * 8, valid, Decoder::factor);
-      synchronize_tile(shape);
+        for (int d = 0; d < Tuning::depth; ++d) {
+          uint8_t const* const codes = queue.codes(d);
+          if (stage < end) {
+#pragma unroll
+            for (int group = 0; group < groups; ++group) {
+#pragma unroll
+              for (int c = 0; c < columns; ++c)
+                x[group % sets][c].load(x_at[c] + x_offset + group * group_values<S> * 2,
+                                        c * 8 + lane / 4 < x_rows);
+              add_group<S, T>(
+                  codes, group, x[group % sets], decoder,
+                  [&](int i, int g) { return scales(d, i, g); }, sums);
+            }
+          }
+          __syncwarp();  // every lane has left the place that is asked for again
+          queue.ask(d);
+          stage += shape.splits;
+          x_offset += static_cast<uint32_t>(shape.splits * stage_values<S>) * sizeof(T);
+        }
+      }
     }
+    if constexpr (columns == 1) {
+      sums.store(partials, in_round, split, warp_row, 0, x_rows);
+      if (++in_round == shape.round_tiles || index + tile_step >= shape.tiles) {
+        end_round(operands, shape, partials, index - (in_round - 1) * tile_step, tile_step,
+                  in_round, rows, first_m, x_rows, Decoder::factor);
+        in_round = 0;
+      }
+    } else {
+#pragma unroll
+      for (int c = 0; c < columns; ++c) {
+        int const exist = x_rows - 8 * c < 8 ? x_rows - 8 * c : 8;
+        if (exist <= 0) break;
+        sums.store(partials, 0, split, warp_row, c, exist);
+        end_round(operands, shape, partials, index, tile_step, 1, rows, first_m + 8 * c, exist,
+                  Decoder::factor);
+      }
+    }
+  }
+  if (shape.cluster > 1) {  // others may still read this block's sums
+    ptx::arrive_cluster();
+    ptx::wait_cluster();
   }
 }
 

@@ -49,11 +49,13 @@ template <SchemeSpec S, Element T, class Tuning, int Max>
 inline constexpr Pieces pieces_of{
     .rows_per_warp = Tuning::rows_per_warp,
     .max_warps = Tuning::max_warps,
-    .ring_bytes_per_warp = Tuning::ring_bytes_per_warp,
-    .stage_values = stage_values<S, Tuning::row_bytes>,
-    .least_x_stages = Tuning::depth - 1,  // so that the ring's queue of copies outlasts them
+    .depth = Tuning::depth,
+    .queue_bytes =
+        Tuning::depth* WeightQueue<S, T, Max, Tuning::row_tiles, Tuning::depth>::visit_bytes,
+    .stage_x_bytes = stage_values<S> * 2,
     .table_bytes = PairDecoder<S, T>::table_bytes,
     .spare_at = PairDecoder<S, T>::spare_at,
+    .spare_bytes = PairDecoder<S, T>::spare_bytes,
     .level_bytes = S::is_nested ? Max * 256 * static_cast<int>(sizeof(float)) : 0};
 
 /// The division of a launch with this tuning; `row_warps` is 0 where none fits the device.
@@ -63,7 +65,7 @@ constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits
   Shape shape;
   int64_t rows[Max]{};
   for (int p = 0; p < w.count; ++p) rows[p] = w.part[p].rows;
-  shape.stages = static_cast<int>(ceil_div(w.cols(), stage_values<S, Tuning::row_bytes>));
+  shape.stages = static_cast<int>(ceil_div(w.cols(), stage_values<S>));
   shape.groups = static_cast<int>(ceil_div(w.cols(), group_values<S>));
   shape.x_rows = static_cast<int>(m < 8 * Tuning::columns ? m : 8 * Tuning::columns);
   MatmulTuning tuning = options.tuning;
@@ -73,6 +75,15 @@ constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits
   return divide(shape, rows, w.count, pieces_of<S, T, Tuning, Max>, device, tuning);
 }
 
+/// True where the code that the device would run of this kernel lays its table as the host does: on
+/// newer GPUs than Hopper's successors not where it was compiled for those.
+template <class Kernel>
+bool agrees_on_table(Kernel* kernel, DeviceLimits const& device) {
+  if (device.sm < 120) return true;
+  cudaFuncAttributes attributes{};
+  return cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess && attributes.ptxVersion >= 120;
+}
+
 /// Launches the kernel with this tuning. unsupported_shape where it does not fit the device.
 /// The weights are served, x and y are not empty, x is aligned to 16 bytes.
 template <class Tuning, SchemeSpec S, Element T, int Max>
@@ -80,7 +91,8 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
                      DeviceLimits const& device, MatmulOptions const& options,
                      cudaStream_t stream) {
   Shape const shape = plan<S, T, Tuning>(w, m, device, options);
-  if (shape.row_warps == 0) return {Errc::unsupported_shape};
+  if (shape.row_warps == 0 || !agrees_on_table(matmul_kernel<S, T, Tuning, Max>, device))
+    return {Errc::unsupported_shape};
   Operands<S, T, Max> operands;
   int64_t row = 0;
   int64_t tile = 0;
@@ -101,7 +113,7 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
   operands.n = row;
   operands.k = w.cols();
   for (int64_t first = 0; first < m;) {  // a grid has at most 65535 blocks along y
-    int64_t const passes = ceil_div(m - first, 8 * Tuning::columns);
+    int64_t const passes = ceil_div(m - first, shape.x_rows);
     int64_t const now = passes < 0xFFFF ? passes : 0xFFFF;
     operands.x = x + first * operands.k;
     operands.y = y + first * operands.n;
@@ -116,7 +128,7 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
                                         stream, operands, shape);
         !s)
       return s;
-    first += now * 8 * Tuning::columns;
+    first += now * shape.x_rows;
   }
   return {};
 }

@@ -51,6 +51,11 @@ inline void copy_async(void* shared, void const* global, GPU_FREE_SITE) {
   gpu_free::shared_address(shared, site);
   gpu_free::thread_copy({shared, global, 16}, site);
 }
+inline void copy_async_or_zero(void* shared, void const* global, bool exists, GPU_FREE_SITE) {
+  if (exists) return copy_async(shared, global, site);
+  gpu_free::shared_address(shared, site);
+  *static_cast<uint4*>(shared) = uint4{0, 0, 0, 0};
+}
 inline void commit_copies() { gpu_free::thread_copy_commit(); }
 template <int N>
 void wait_copies(GPU_FREE_SITE) {
