@@ -234,8 +234,8 @@ struct Bench {
   explicit Bench(Settings s) : settings(std::move(s)), bnb(settings.bnb) {
     if (cublasCreate(&handle) != CUBLAS_STATUS_SUCCESS) std::exit(2);
     if (cublasLtCreate(&lt) != CUBLAS_STATUS_SUCCESS) std::exit(2);
-    workspace.bytes = 128 << 20;
-    require(cudaMalloc(&workspace.data, 128 << 20), "cudaMalloc");
+    workspace.bytes = 640 << 20;
+    require(cudaMalloc(&workspace.data, 640 << 20), "cudaMalloc");
     void* cublas_workspace = nullptr;
     require(cudaMalloc(&cublas_workspace, 64 << 20), "cudaMalloc");
     cublasSetStream(handle, clock.stream);  // once: it also takes the workspace away
@@ -285,6 +285,29 @@ struct Bench {
 
   void shape(std::int64_t n, std::int64_t k);
 };
+
+/// Other schemes and element types beside the contenders of every row: for few rows of x.
+template <SchemeSpec S, class E>
+void add_other(std::vector<Timed>& contenders, Memory& memory, char const* name, std::int64_t n,
+               std::int64_t k, int m, int sets) {
+  std::vector<QuantizedMatrix<S>> weights;
+  for (int s = 0; s < sets; ++s) weights.push_back(random_matrix<S>(memory, n, k, 10u * s + 7));
+  E* const x = memory.get<E>(m * k);
+  E* const y = memory.get<E>(m * n);
+  fill_reals<<<2048, 256>>>(x, m * k, -1.f, 1.f, 99);
+  double const bytes = static_cast<double>(placement<S>(n, k).payload) +
+                       static_cast<double>(sizeof(E)) * m * static_cast<double>(n + k);
+  contenders.push_back(
+      {name,
+       bytes,
+       [=](int s, cudaStream_t stream) {
+         require(device::matmul(weights[static_cast<std::size_t>(s)], x, m, y, nullptr, {}, stream),
+                 name);
+       },
+       nullptr,
+       0,
+       {}});
+}
 
 /// One variant of the streaming kernel.
 template <class Tuning, SchemeSpec S>
@@ -360,6 +383,24 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
             }
           });
     }
+    if (m > 32 && m <= 128)
+      add("qfmt nf4 nested, streamed", bytes_of<Nested>(n, k, m),
+          [&, m](int s, cudaStream_t stream) {
+            require(device::matmul(nested[s], x, m, y, nullptr, {}, stream), "matmul");
+          });
+    Memory other;
+    if (!settings.quick && m <= 32 && n * k > (std::int64_t{1} << 27)) {
+      add_other<Nested, float16>(c, other, "qfmt nf4 nested fp16", n, k, m, sets);
+      add_other<Scheme<Format<FP4>, DoubleQuant<true>>, bfloat16>(c, other, "qfmt fp4 nested", n, k,
+                                                                  m, sets);
+      add_other<Scheme<Format<NF4>, BlockSize<128>>, bfloat16>(c, other, "qfmt nf4/128", n, k, m,
+                                                               sets);
+      add_other<Scheme<Format<NF4>, BlockSize<32>>, bfloat16>(c, other, "qfmt nf4/32", n, k, m,
+                                                              sets);
+      add_other<Scheme<Format<Int8>, RowWise>, bfloat16>(c, other, "qfmt int8 rows", n, k, m, sets);
+      add_other<Scheme<Format<Int8>>, bfloat16>(c, other, "qfmt int8/64", n, k, m, sets);
+      if (m == 1) add_other<Nested, float>(c, other, "qfmt nf4 nested fp32", n, k, m, sets);
+    }
     if (settings.variants) {
       using stream::Tuning;
       MatmulOptions const usual{};
@@ -371,19 +412,17 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
         return o;
       };
       if (m <= 8) {
-        for (int const splits : {16, 8, 2, 1})
-          for (int const cluster : {1}) {
+        for (int const splits : {16, 8, 4, 2, 1})
+          for (int const cluster : {1, 2, 4}) {
             auto const name = " s" + std::to_string(splits) + " c" + std::to_string(cluster);
             auto const o = divided(0, splits, cluster);
             c.push_back(variant<Tuning<1, 1, 2>>(*this, "1/1/2" + name, nested, x, y, m, o));
-            c.push_back(variant<Tuning<1, 1, 3>>(*this, "1/1/3" + name, nested, x, y, m, o));
             c.push_back(variant<Tuning<1, 2, 2>>(*this, "1/2/2" + name, nested, x, y, m, o));
-            c.push_back(variant<Tuning<1, 1, 2, 12>>(*this, "1/1/2/12" + name, nested, x, y, m, o));
           }
-        c.push_back(variant<Tuning<1, 1, 4>>(*this, "1/1/4 late", nested, x, y, m, late));
+        c.push_back(variant<Tuning<1, 1, 2>>(*this, "1/1/2 late", nested, x, y, m, late));
       } else if (m <= 16) {
-        for (int const splits : {8, 2, 1})
-          for (int const cluster : {1, 2}) {
+        for (int const splits : {8, 4, 2, 1})
+          for (int const cluster : {1, 2, 4}) {
             auto const name = " s" + std::to_string(splits) + " c" + std::to_string(cluster);
             auto const o = divided(0, splits, cluster);
             c.push_back(variant<Tuning<2, 1, 2>>(*this, "2/1/2" + name, nested, x, y, m, o));

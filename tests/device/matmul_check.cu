@@ -5,14 +5,18 @@
 // Where there is no GPU the tests compile it and it skips. By hand:
 //
 //   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include
-//   tests/device/matmul_check.cu
+//   -DQFMT_TEST_CUBLASLT tests/device/matmul_check.cu -lcublasLt
 //
+// Without the definition the product through cuBLASLt is left out.
 // One line a group; exit code 1 where one fails.
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
 #include "qfmt/ops/matmul.cuh"
+#ifdef QFMT_TEST_CUBLASLT
+#include "qfmt/ops/matmul_cublaslt.cuh"
+#endif
 
 #include <cuda_runtime.h>
 
@@ -176,9 +180,10 @@ std::vector<T> run(MatrixParts<S, Max> const& w, T const* x, std::int64_t m, T c
   return y.host();
 }
 
-template <SchemeSpec S, class T, int Max>
-double error_of(MatrixParts<S, Max> const& w, std::int64_t m, bool with_bias, MatmulOptions options,
-                int x_shift = 0) {
+/// compute(x, bias): y, (m, w.rows()), of random x and, where asked for, bias.
+template <SchemeSpec S, class T, int Max, class Compute>
+double error_of_computed(MatrixParts<S, Max> const& w, std::int64_t m, bool with_bias, int x_shift,
+                         Compute compute) {
   std::int64_t const k = w.cols(), n = w.rows();
   Array<T> x(m * k + x_shift), bias(n);
   Array<double> exact(m * n);
@@ -189,7 +194,7 @@ double error_of(MatrixParts<S, Max> const& w, std::int64_t m, bool with_bias, Ma
     if (w.part[p].rows > 0)
       exact_product<S, T>
           <<<blocks_for(m * w.part[p].rows * 32), 256>>>(w.part[p], from, m, exact.data, n, column);
-  auto const y = run<S, T>(w, from, m, with_bias ? bias.data : nullptr, options);
+  auto const y = compute(from, with_bias ? bias.data : nullptr);
   auto sums = exact.host();
   if (with_bias) {
     auto const add = bias.host();
@@ -197,6 +202,14 @@ double error_of(MatrixParts<S, Max> const& w, std::int64_t m, bool with_bias, Ma
       sums[i] += static_cast<double>(to_float(add[i % static_cast<std::size_t>(n)]));
   }
   return excess(y, sums);
+}
+
+template <SchemeSpec S, class T, int Max>
+double error_of(MatrixParts<S, Max> const& w, std::int64_t m, bool with_bias, MatmulOptions options,
+                int x_shift = 0) {
+  return error_of_computed<S, T>(w, m, with_bias, x_shift, [&](T const* x, T const* bias) {
+    return run<S, T>(w, x, m, bias, options);
+  });
 }
 
 template <SchemeSpec S>
@@ -330,6 +343,43 @@ void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
 }
 
 /// One output beyond float16's range, which bfloat16 holds.
+#ifdef QFMT_TEST_CUBLASLT
+/// Through a decoded copy, with a workspace for the whole of it and with one for a few rows.
+template <SchemeSpec S, class T, int Max>
+void check_dequantized(char const* name, cublasLtHandle_t handle, MatrixParts<S, Max> const& w) {
+  // A weight rounded to T errs by half an ulp at most, by 0.29 of one on the average.
+  double const limit = sizeof(T) == 4 ? 2e-6 : Bfloat16Like<T> ? 2.5e-3 : 3.5e-4;
+  std::int64_t const best = device::matmul_dequantized_workspace_bytes<S, T>(w.rows(), w.cols());
+  std::int64_t const row = (w.cols() * static_cast<std::int64_t>(sizeof(T)) + 255) / 256 * 256;
+  double worst = 0;
+  for (std::int64_t const bytes : {best, 5 * row, row})
+    for (std::int64_t const m : {1, 7, 33, 64, 257}) {
+      if (bytes == row && m != 33) continue;  // a product for each row
+      Array<std::uint8_t> workspace(bytes);
+      worst = std::max(worst,
+                       error_of_computed<S, T>(w, m, m % 2 == 1, 0, [&](T const* x, T const* bias) {
+                         Array<T> y(m * w.rows());
+                         y.poison();
+                         Status const s = device::matmul_dequantized(
+                             handle, w, x, m, y.data, bias, {workspace.data, bytes}, nullptr);
+                         if (!s) {
+                           std::printf("matmul_dequantized: %s (%d)\n", message(s.code), s.native);
+                           ++failures;
+                         }
+                         require(cudaDeviceSynchronize(), "matmul_dequantized");
+                         return y.host();
+                       }));
+    }
+  report(name, worst <= limit, worst, limit);
+}
+
+template <SchemeSpec S, class T>
+void check_dequantized(char const* name, cublasLtHandle_t handle, std::int64_t n, std::int64_t k) {
+  Weights<S> const w(n, k, 77);
+  check_dequantized<S, T>(name, handle, whole(w.matrix));
+}
+#endif
+
 void check_overflow() {
   using S = Scheme<Format<NF4>>;
   Weights<S> const w(8, 4096, 61);
@@ -413,6 +463,20 @@ int main() {
   check_batch_invariance<Plain>("batch invariance, 1000 x 11008", 1000, 11008);
   check_determinism<Nested>("nf4 nested: 1000 launches and a graph, the same bits", 1000);
   check_determinism<Plain>("nf4: 1000 launches and a graph, the same bits", 1000);
+#ifdef QFMT_TEST_CUBLASLT
+  cublasLtHandle_t handle = nullptr;
+  if (cublasLtCreate(&handle) != CUBLAS_STATUS_SUCCESS) return 2;
+  check_dequantized<Nested, bfloat16>("cuBLASLt: nf4 nested, bfloat16, 1024 x 4096", handle, 1024,
+                                      4096);
+  check_dequantized<Nested, float16>("cuBLASLt: nf4 nested, float16, 520 x 11008", handle, 520,
+                                     11008);
+  check_dequantized<Plain, float>("cuBLASLt: nf4, float, 300 x 512", handle, 300, 512);
+  check_dequantized<Scheme<Format<Int8>, RowWise>, bfloat16>(
+      "cuBLASLt: int8 rows, bfloat16, 256 x 1024", handle, 256, 1024);
+  check_dequantized<Plain, bfloat16>("cuBLASLt: nf4, blocks across rows, 64 x 3420", handle, 64,
+                                     3420);
+  cublasLtDestroy(handle);
+#endif
   std::printf(failures == 0 ? "all passed\n" : "%d FAILED\n", failures);
   return failures != 0;
 }

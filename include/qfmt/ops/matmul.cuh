@@ -49,7 +49,7 @@ constexpr bool streams(MatrixParts<S const, Max> const& w, T const* x, DeviceLim
 }
 
 /// The streaming kernel for m rows of x: the narrowest that takes them in one pass, 32 at a time
-/// beyond that. Which tuning serves which m was measured on an H200.
+/// beyond that, where two may. Which tuning serves which m was measured on an H200.
 template <SchemeSpec S, Element T, int Max>
 Status stream_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, T* y, T const* bias,
                      DeviceLimits const& device, MatmulOptions const& options,
@@ -59,6 +59,8 @@ Status stream_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
   using stream::WidestTuning;
   if (m <= 8) return launch_matmul<Tuning<1, 1, 2>>(w, x, m, y, bias, device, options, stream);
   if (m <= 16) return launch_matmul<Tuning<2, 1, 2>>(w, x, m, y, bias, device, options, stream);
+  if (stream::takes_longer<S, T, WidestTuning, stream::WideTuning>(w, m, device, options))
+    return launch_matmul<stream::WideTuning>(w, x, m, y, bias, device, options, stream);
   return launch_matmul<WidestTuning>(w, x, m, y, bias, device, options, stream);
 }
 

@@ -27,6 +27,8 @@ struct Tuning {
 
 /// The kernel for most rows of x; it serves any number of them, a pass at a time.
 using WidestTuning = Tuning<4, 2, 2, 8>;
+/// The same for weights of few rows.
+using WideTuning = Tuning<4, 1, 2, 12>;
 
 /// The accumulators of a warp: lane 4g + t holds of row tile r and column tile c, in order, rows g
 /// and g + 8 at columns 2t and 2t + 1.

@@ -75,6 +75,17 @@ constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits
   return divide(shape, rows, w.count, pieces_of<S, T, Tuning, Max>, device, tuning);
 }
 
+/// True where A, or nothing of it, serves a launch that B serves sooner.
+template <SchemeSpec S, Element T, class A, class B, int Max>
+constexpr bool takes_longer(MatrixParts<S const, Max> const& w, int64_t m,
+                            DeviceLimits const& device, MatmulOptions const& options) {
+  Shape const a = plan<S, T, A>(w, m, device, options);
+  Shape const b = plan<S, T, B>(w, m, device, options);
+  if (a.row_warps == 0 || b.row_warps == 0) return b.row_warps != 0;
+  return division_cost(a, pieces_of<S, T, A, Max>, device) >
+         division_cost(b, pieces_of<S, T, B, Max>, device);
+}
+
 /// True where the code that the device would run of this kernel lays its table as the host does: on
 /// newer GPUs than Hopper's successors not where it was compiled for those.
 template <class Kernel>
