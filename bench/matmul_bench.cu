@@ -300,16 +300,16 @@ void add_other(std::vector<Timed>& contenders, Memory& memory, Bench const& benc
   fill_reals<<<2048, 256>>>(x, m * k, -1.f, 1.f, 99);
   double const bytes = static_cast<double>(placement<S>(n, k).payload) +
                        static_cast<double>(sizeof(E)) * m * static_cast<double>(n + k);
-  contenders.push_back(
-      {name,
-       bytes,
-       [=](int s, cudaStream_t stream) {
-         require(device::matmul(weights[static_cast<std::size_t>(s)], x, m, y, nullptr, {}, stream),
-                 name);
-       },
-       nullptr,
-       0,
-       {}});
+  contenders.push_back({name,
+                        bytes,
+                        [=, &bench](int s, cudaStream_t stream) {
+                          require(device::matmul(bench.lt, weights[static_cast<std::size_t>(s)], x,
+                                                 m, y, nullptr, bench.workspace, stream),
+                                  name);
+                        },
+                        nullptr,
+                        0,
+                        {}});
 }
 
 /// One variant of the streaming kernel.
