@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """qfmt and the real clients, both ways: what qfmt writes loads through transformers with
 bitsandbytes and decodes to the same bits; what they save qfmt reads to the same bits and writes
-back byte for byte. On the CPU, where bitsandbytes differs from its own CUDA kernels in listed ways.
+back byte for byte. On the CPU, where bitsandbytes differs from its own CUDA kernels in listed ways;
+on CUDA every decoded weight is equal by bits, without any exception.
 
-    check.py PROGRAM [unittest arguments]
+    check.py PROGRAM [--device cuda] [unittest arguments]       pack.py makes what CUDA needs
 """
 import importlib.metadata
 import json
@@ -19,6 +20,7 @@ import unittest
 
 PACKAGES = ["accelerate", "bitsandbytes", "numpy", "safetensors", "torch", "transformers"]
 PROGRAM = None
+DEVICE = "cpu"
 MINILM = pathlib.Path(os.environ.get("QFMT_MODEL") or pathlib.Path(__file__).resolve().parents[2] /
                       "build/quickstart/model/model.safetensors")
 
@@ -54,7 +56,8 @@ def tensors_of(path):
 
 
 def raw_bytes(tensor):
-    return tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
+    flat = tensor.cpu().contiguous().flatten()
+    return flat.view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
 
 
 def quantized_modules(model):
@@ -86,6 +89,9 @@ def decoded_by_hand(weight):
     return (state.code[nibbles] * scales).to(state.dtype).reshape(state.shape)
 
 
+counts = {"weights": 0, "values": 0}  # compared by bits on CUDA
+
+
 class Case(unittest.TestCase):
     maxDiff = None
 
@@ -113,14 +119,21 @@ class Case(unittest.TestCase):
         return self.folder / name
 
     def load(self, path, dtype, kind=transformers.AutoModelForCausalLM, **options):
-        model = kind.from_pretrained(path, dtype=dtype, device_map="cpu", **options)
+        model = kind.from_pretrained(path, dtype=dtype, device_map=DEVICE, **options)
         return model.eval()
 
     def assert_same_bits(self, name, ours, theirs, quant_type, dtype):
         """Equal bit for bit, but for the differences bitsandbytes' CPU kernels are known for."""
+        theirs = theirs.cpu()
         self.assertEqual(ours.shape, theirs.shape, name)
         self.assertEqual(ours.dtype, theirs.dtype, name)
         differs = ours.view(BITS[dtype]) != theirs.view(BITS[dtype])
+        if DEVICE == "cuda":
+            self.assertEqual(int(differs.sum()), 0,
+                             f"{name}: {ours[differs][:5]} {theirs[differs][:5]}")
+            counts["values"] += ours.numel()
+            counts["weights"] += 1
+            return
         a, b = ours[differs].float(), theirs[differs].float()
         zero_signs = (a == 0) & (b == 0) & (quant_type == "fp4")
         subnormals = (a.abs() < TINY[dtype]) & (b.abs() < TINY[dtype]) & ~zero_signs & (
@@ -140,24 +153,28 @@ class Case(unittest.TestCase):
             if isinstance(module, bnb.nn.Linear8bitLt):
                 scales = module.weight.SCB if module.weight.SCB is not None else module.state.SCB
                 theirs = bnb.functional.int8_vectorwise_dequant(module.weight.data, scales)
-                self.assertTrue(torch.equal(ours[key].float(), theirs.to(dtype).float()), name)
+                if DEVICE == "cpu":
+                    self.assertTrue(torch.equal(ours[key].float(), theirs.to(dtype).float()), name)
+                else:
+                    self.assert_same_bits(name, ours[key], theirs.to(dtype), "int8", dtype)
                 continue
             state = module.weight.quant_state
             self.assertEqual(state.dtype, dtype)
             flat = decoded_flat(module.weight)
             self.assert_same_bits(name, ours[key], flat, state.quant_type, dtype)
             # FP4's code 8 is -0 in qfmt and on CUDA; the stored map, as this processor, has +0.
-            by_hand = decoded_by_hand(module.weight)
-            self.assert_same_bits(name, ours[key], by_hand, state.quant_type, dtype)
+            if DEVICE == "cpu":
+                by_hand = decoded_by_hand(module.weight)
+                self.assert_same_bits(name, ours[key], by_hand, state.quant_type, dtype)
             # As bitsandbytes decodes it in use: also equal, unless blocks end within rows, where its
             # AVX-512 kernel takes wrong scales.
             used = bnb.functional.dequantize_4bit(module.weight.data, state)
-            if state.shape[-1] % state.blocksize == 0:
+            if state.shape[-1] % state.blocksize == 0 or DEVICE == "cuda":
                 self.assert_same_bits(name, ours[key], used, state.quant_type, dtype)
         return modules
 
     def check_runs(self, model):
-        tokens = torch.arange(12).reshape(1, 12)
+        tokens = torch.arange(12, device=DEVICE).reshape(1, 12)
         with torch.no_grad():
             output = model(tokens)
         values = output.logits if hasattr(output, "logits") else output.last_hidden_state
@@ -308,6 +325,7 @@ class TransformersToQfmt(Case):
                             self.check_packed(torch.randn(shape), quant_type, blocksize, nested)
 
     def check_packed(self, values, quant_type, blocksize, nested):
+        values = values.to(DEVICE)
         packed, state = bnb.functional.quantize_4bit(values, blocksize=blocksize,
                                                      quant_type=quant_type, compress_statistics=nested)
         tensors = {"m.weight": packed.contiguous()}
@@ -330,7 +348,7 @@ class TransformersToQfmt(Case):
 
     def test_transposed_codes(self):
         """bitsandbytes gives the transpose where codes are stored as one row."""
-        values = torch.randn(24, 64)
+        values = torch.randn(24, 64, device=DEVICE)
         packed, state = bnb.functional.quantize_4bit(values, quant_type="nf4")
         theirs = bnb.functional.dequantize_4bit(packed.t(), state)
         self.assertEqual(theirs.shape, (64, 24))
@@ -340,15 +358,23 @@ class TransformersToQfmt(Case):
         path, decoded = self.folder / "theirs.safetensors", self.folder / "decoded.safetensors"
         safetensors.torch.save_file(tensors, path, {"format": "pt"})
         qfmt("dequantize", path, decoded, "--quiet")
-        self.assertTrue(torch.equal(tensors_of(decoded)["m.weight"], theirs.contiguous()))
+        self.assertTrue(torch.equal(tensors_of(decoded)["m.weight"], theirs.contiguous().cpu()))
 
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
+    if sys.argv[1:2] == ["--device"]:
+        DEVICE = sys.argv[2]
+        del sys.argv[1:3]
     versions = "\n".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     print(versions, flush=True)
-    (pathlib.Path(sys.prefix) / "versions.txt").write_text(versions + "\n")
+    if DEVICE == "cpu":  # for tests/run.sh
+        (pathlib.Path(sys.prefix) / "versions.txt").write_text(versions + "\n")
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(2)
-    unittest.main(verbosity=2)
+    done = unittest.main(verbosity=2, exit=False).result
+    if DEVICE == "cuda":
+        print(f"{torch.cuda.get_device_name()}: {counts['weights']} weights, {counts['values']} "
+              "values compared by bits", flush=True)
+    sys.exit(0 if done.wasSuccessful() and done.testsRun > 0 else 1)
