@@ -195,7 +195,7 @@ void Output::finish(qfmt::io::Json const& config, std::vector<OutputFile> const&
                      [&](fs::path const& index) { return weights_of(path_, index); });
   }
   copy_others();
-  if (!config.is_null()) put_file(path_ / "config.json", config.dump(2) + "\n");
+  if (!config.is_null()) put_file(path_ / "config.json", qfmt::io::python_json_text(config));
   if (input_.checkpoint.is_sharded())
     put_file(path_ / index_name, qfmt::io::serialize_safetensors_index(index_of(files)));
   staging_.discard();

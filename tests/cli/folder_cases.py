@@ -104,6 +104,45 @@ class Folders(FolderCase):
             "bnb_4bit_use_double_quant": True, "bnb_4bit_quant_storage": "uint8"})
         self.assertFalse([p for p in self.output.iterdir() if p.name.startswith(".")])
 
+    def test_what_transformers_does_not_load_quantized(self):
+        expert = "model.layers.{}.mlp.experts.{}.w1.weight"
+        tensors = {expert.format(l, e): weight(8, 16, l + e) for l in range(2) for e in range(3)}
+        tensors["encoder.block.0.layer.1.DenseReluDense.wo.weight"] = weight(8, 16, 8)
+        tensors["model.layers.0.mlp.shared_experts.up_proj.weight"] = weight(8, 16, 9)
+        for kind, kept in [("mixtral", ["experts."]), ("t5", ["experts.", ".wo."]), ("falcon", [""]),
+                           ("whisper", ["experts."]), ("bert", ["experts."])]:
+            shutil.rmtree(self.input)
+            write_folder(self.input, [tensors], {**CONFIG, "model_type": kind})
+            done = self.quantize("--format", "nf4", "--force")
+            out = read_folder(self.output)
+            for name, tensor in tensors.items():
+                stays = any(k in name.replace("shared_experts", "shared") for k in kept)
+                self.assertEqual(out[name] == tensor, stays, f"{kind} {name}")
+            self.assertRegex(done.stderr, "pass(es)? through: transformers")
+            self.assertLess(done.stderr.count("\n"), 4)
+            skipped = json.loads((self.output / "config.json").read_text())[
+                "quantization_config"]["llm_int8_skip_modules"]
+            heads = {"whisper": "proj_out", "bert": "cls.predictions.decoder"}
+            self.assertEqual([h for h in heads.values() if h in skipped],
+                             [heads[kind]] if kind in heads else [])
+        out = self.quantized("--format", "nf4", "--rule", r"experts\.1\.=nf4")
+        self.assertIn(expert.format(1, 1) + ".absmax", out)
+
+    def test_numbers_of_python_in_config_survive(self):
+        """As Mamba's time_step_limit, which Python writes as no JSON allows."""
+        config = {**CONFIG, "limit": [0.0, float("inf"), -float("inf")], "x": float("nan"),
+                  "text": 'NaN, "Infinity" \\', "Infinity": 1}
+        (self.input / "config.json").write_text(json.dumps(config))
+        self.quantize("--format", "nf4", "--quiet")
+        written = json.loads((self.output / "config.json").read_text())
+        self.assertTrue(written.pop("quantization_config")["load_in_4bit"])
+        self.assertEqual(json.dumps(written, sort_keys=True), json.dumps(config, sort_keys=True))
+        self.run_ok("info", self.output, "--validate")
+        for bad in ['{"a": Nan}', '{"a": +Infinity}', '{"a": NaNNaN}', '{"a": -NaN}', '{"a": "NaN}',
+                    '{NaN: 1}', '{"a": 1}NaN']:
+            (self.input / "config.json").write_text(bad)
+            self.quantize("--format", "nf4", "--force", code=3)
+
     def test_rules(self):
         out = self.quantized("--format", "nf4", "--rule", r"down_proj=fp4/128/double",
                              "--rule", r"q_proj|tiny=keep", "--rule", r"experts=nf4/32",
@@ -216,6 +255,8 @@ class Folders(FolderCase):
         out = self.quantized("--preset", config)
         self.assertIn("model.layers.0.self_attn.q_proj.weight.quant_state.bitsandbytes__fp4", out)
         self.assertEqual(out["model.layers.0.mlp.gate_proj.weight"][0], "F32")
+        config.write_text(json.dumps({"quant_method": "bitsandbytes"}))
+        self.assertIn("neither", self.quantize("--preset", config, "--force", code=2).stderr)
         # Weights that stay 16 bit are not quantized.
         config.write_text(json.dumps({"quant_method": "bitsandbytes", "load_in_8bit": True,
                                       "llm_int8_has_fp16_weight": True}))

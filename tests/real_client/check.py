@@ -119,8 +119,9 @@ class Case(unittest.TestCase):
         return self.folder / name
 
     def load(self, path, dtype, kind=transformers.AutoModelForCausalLM, **options):
-        model = kind.from_pretrained(path, dtype=dtype, device_map=DEVICE, **options)
-        return model.eval()
+        loaded = kind.from_pretrained(path, dtype=dtype, device_map=DEVICE, **options)
+        (loaded[0] if isinstance(loaded, tuple) else loaded).eval()
+        return loaded
 
     def assert_same_bits(self, name, ours, theirs, quant_type, dtype):
         """Equal bit for bit, but for the differences bitsandbytes' CPU kernels are known for."""
@@ -259,6 +260,42 @@ class QfmtToTransformers(Case):
                 self.assertLess(float(error), 0.2, name)
             self.check_runs(model)
 
+    def test_models_that_keep_some_layers(self):
+        """Experts in one tensor, layers kept in float32, linear layers of a class of their own, heads
+        without a tensor: what stays is what it was, and all else is quantized."""
+        small = dict(vocab_size=300, hidden_size=128, intermediate_size=192, num_hidden_layers=2,
+                     num_attention_heads=4, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+        whisper = dict(vocab_size=300, d_model=128, encoder_layers=2, decoder_layers=2,
+                       encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=192,
+                       decoder_ffn_dim=192, num_mel_bins=16, max_source_positions=32,
+                       max_target_positions=32, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+                       decoder_start_token_id=1)
+        t5 = dict(vocab_size=300, d_model=128, d_kv=32, d_ff=192, num_layers=2, num_heads=4)
+        for kind, sizes, loader, modules in [
+                ("mixtral", {**small, "num_local_experts": 3, "num_key_value_heads": 2},
+                 transformers.AutoModelForCausalLM, 8),
+                ("t5", t5, transformers.AutoModelForSeq2SeqLM, 28),
+                ("falcon", {**small, "intermediate_size": None}, transformers.AutoModelForCausalLM, 0),
+                ("bert", small, transformers.AutoModelForMaskedLM, 13),
+                ("whisper", whisper, transformers.AutoModelForSpeechSeq2Seq, 32)]:
+            sizes = {name: value for name, value in sizes.items() if value is not None}
+            shutil.rmtree(self.folder / "original", ignore_errors=True)
+            torch.manual_seed(7)
+            before = loader.from_config(transformers.CONFIG_MAPPING[kind](**sizes)).eval()
+            original = self.saved(before)
+            for form in [["nf4", "--double-quant"], ["int8"]]:
+                with self.subTest(kind=kind, form=form):
+                    out = self.fresh("quantized")
+                    qfmt("quantize", original, out, "--format", *form, "--quiet")
+                    model, report = self.load(out, torch.float32, loader, output_loading_info=True)
+                    self.assertFalse({k: v for k, v in report.items() if v})
+                    quantized = self.check_decoded(model, out, torch.float32) if modules else {}
+                    self.assertEqual(len(quantized_modules(model)), modules)
+                    after = dict(model.named_parameters())
+                    for name, tensor in before.named_parameters():
+                        if name.rsplit(".", 1)[0] not in quantized:
+                            self.assertTrue(torch.equal(after[name].cpu(), tensor), name)
+
     @unittest.skipUnless(MINILM.is_file(), "examples/quickstart.sh fetches all-MiniLM-L6-v2")
     def test_minilm(self):
         config = transformers.BertConfig(
@@ -276,6 +313,38 @@ class QfmtToTransformers(Case):
             modules = self.check_decoded(model, out, torch.float32)
             self.assertEqual(len(modules), 37)
             self.check_runs(model)
+
+
+class Plan(Case):
+    """The parameters that `qfmt plan` counts from config.json are those of transformers' models."""
+    SIZES = dict(vocab_size=500, hidden_size=96, intermediate_size=176, num_hidden_layers=3,
+                 num_attention_heads=6, num_key_value_heads=2, pad_token_id=None,
+                 bos_token_id=None, eos_token_id=None)
+    GPT2 = dict(vocab_size=500, n_embd=96, n_layer=3, n_head=6, n_positions=77, bos_token_id=None,
+                eos_token_id=None)
+
+    def test_counts(self):
+        for kind in ["llama", "mistral", "mixtral", "qwen2", "qwen3", "granite", "gemma", "gemma2",
+                     "gemma3_text"]:
+            for more in [{}, {"tie_word_embeddings": True}, {"tie_word_embeddings": False},
+                         {"head_dim": 24}, {"attention_bias": True}]:
+                self.check_count(kind, {**self.SIZES, **more})
+        self.check_count("llama", {**self.SIZES, "mlp_bias": True})
+        self.check_count("mixtral", {**self.SIZES, "num_local_experts": 5})
+        for more in [{}, {"n_inner": 100}, {"tie_word_embeddings": False}]:
+            self.check_count("gpt2", {**self.GPT2, **more})
+        self.check_count("bert", self.SIZES, transformers.AutoModel)
+
+    def check_count(self, kind, sizes, loader=transformers.AutoModelForCausalLM):
+        with self.subTest(kind=kind, sizes=sizes):
+            config = transformers.CONFIG_MAPPING[kind](**sizes)
+            with torch.device("meta"):
+                model = loader.from_config(config)
+            path = self.folder / "config.json"
+            path.write_text(json.dumps(config.to_dict(), default=str))
+            plan = json.loads(qfmt("plan", path, "--scheme", "keep", "--dtype", "float16", "--json"))
+            counted = plan["schemes"][0]["ranks"][0]["unquantized"] // 2
+            self.assertEqual(counted, sum(p.numel() for p in model.parameters()))
 
 
 class TransformersToQfmt(Case):
