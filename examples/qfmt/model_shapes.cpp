@@ -110,8 +110,9 @@ std::vector<TensorShape> llama_shapes(Sizes const& sizes, std::string const& typ
                             : type == "qwen3"      ? 128
                                                    : sizes.head(hidden);
   std::int64_t const q = heads * head, kv = kv_heads * head;
-  bool const qkv_bias = sizes.flag("attention_bias", type == "qwen2");
-  bool const o_bias = sizes.flag("attention_bias", false);
+  bool const fixed = type == "mistral" || type == "mixtral" || type == "qwen2";
+  bool const o_bias = !fixed && sizes.flag("attention_bias", false);
+  bool const qkv_bias = type == "qwen2" || o_bias;
   Shapes shapes(sizes("num_hidden_layers"), sizes.subject());
   shapes.linear("self_attn.q_proj.weight", q, hidden, Split::rows, head);
   shapes.linear("self_attn.k_proj.weight", kv, hidden, Split::rows, head);
@@ -135,7 +136,7 @@ std::vector<TensorShape> llama_shapes(Sizes const& sizes, std::string const& typ
     shapes.linear("mlp.gate_proj.weight", inner, hidden, Split::rows);
     shapes.linear("mlp.up_proj.weight", inner, hidden, Split::rows);
     shapes.linear("mlp.down_proj.weight", hidden, inner, Split::cols);
-    if (sizes.flag("mlp_bias", false)) {
+    if (!fixed && sizes.flag("mlp_bias", false)) {
       shapes.vector("mlp.{gate,up}_proj.bias", inner, Split::rows, 1, 2);
       shapes.vector("mlp.down_proj.bias", hidden);
     }
