@@ -136,7 +136,7 @@ std::vector<TensorShape> llama_shapes(Sizes const& sizes, std::string const& typ
     shapes.linear("mlp.gate_proj.weight", inner, hidden, Split::rows);
     shapes.linear("mlp.up_proj.weight", inner, hidden, Split::rows);
     shapes.linear("mlp.down_proj.weight", hidden, inner, Split::cols);
-    if (!fixed && sizes.flag("mlp_bias", false)) {
+    if ((type == "llama" || type == "granite") && sizes.flag("mlp_bias", false)) {
       shapes.vector("mlp.{gate,up}_proj.bias", inner, Split::rows, 1, 2);
       shapes.vector("mlp.down_proj.bias", hidden);
     }
