@@ -93,12 +93,12 @@ def throughput(program, folder, gigabytes):
     source, target = folder / "in.safetensors", folder / "out.safetensors"
     count = max(1, round(gigabytes * 1e9 / (8192 * 4096 * 4)))
     size = write_file(source, "F32", [(f"layers.{i}.weight", (8192, 4096)) for i in range(count)])
-    for options, scheme in [(["nf4"], "nf4/64"), (["nf4", "--double-quant"], "nf4/64/double_quant"),
-                            (["int8"], "int8/row_wise")]:
+    for options, scheme in [(["nf4", "--double-quant"], "nf4/64/double_quant"), (["nf4"], "nf4/64"),
+                            (["fp4"], "fp4/64"), (["int8"], "int8/row_wise")]:
         command = [program, "quantize", source, target, "--threads", "1", "--quiet", "--force",
                    "--format", *options]
         ratios = []
-        for _ in range(3):
+        for _ in range(5):
             read_all(source)  # into the cache: both sides read from there
             whole = timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
             read_all(source)
@@ -108,9 +108,10 @@ def throughput(program, folder, gigabytes):
             target.unlink()
             write = timed(lambda: write_all(target, written))
             ratios.append((whole / (read + encode + write), whole, read, encode, write))
-        ratio, whole, read, encode, write = sorted(ratios)[1]
+        ratio, whole, read, encode, write = sorted(ratios)[2]
         print(f"{scheme}: {size / 1e9:.2f} GB in {whole:.2f} s = {ratio:.2f} x (read {read:.2f} + "
-              f"encode {encode:.2f} + write {write:.2f} s)", flush=True)
+              f"encode {encode:.2f} + write {write:.2f} s); all "
+              f"{' '.join(f'{r[0]:.2f}' for r in sorted(ratios))}", flush=True)
 
 
 def anonymous(pid):

@@ -71,7 +71,7 @@ struct CodecOf {
       std::int64_t const blocks = qfmt::block_count<S>(count_of(tensor.info.shape));
       bool const kept = blocks * 4 <= keep;
       qfmt::ScaleSumTree sum;
-      Error const error = for_chunks(tensor, true, [&](auto values, std::int64_t first, auto out) {
+      Error const error = for_chunks(tensor, [&](auto values, std::int64_t first, auto out) {
         std::vector<float> absmax;
         auto const status = absmax_of(values, absmax, out, threads);
         if (!status) return at(status, first);
@@ -89,7 +89,7 @@ struct CodecOf {
                      Tensor const& tensor, Scales const& scales, Threads threads) {
     Error written;
     std::int64_t codes = 0;
-    Error const error = for_chunks(tensor, false, [&](auto values, std::int64_t first, auto out) {
+    Error const error = for_chunks(tensor, [&](auto values, std::int64_t first, auto out) {
       auto const status = encode(values, first, out, scales, threads);
       if (status) written = write_chunk(writer, weight, out);
       codes += qfmt::codes_bytes<S>(out.size);
@@ -151,7 +151,7 @@ struct CodecOf {
 
   /// fn(values, index of the first, memory for them) for every chunk of the tensor.
   template <class Fn>
-  static Error for_chunks(Tensor const& tensor, bool again, Fn const& fn) {
+  static Error for_chunks(Tensor const& tensor, Fn const& fn) {
     std::int64_t const count = count_of(tensor.info.shape);
     std::int64_t const length = S::is_row_wise ? tensor.info.shape.at(1) : 0;
     std::int64_t const size = qfmt::io::traits_of(tensor.info.dtype).bits / 8;
@@ -167,7 +167,7 @@ struct CodecOf {
       auto const status = with_values(
           tensor.info.dtype, bytes, [&](auto values) { return fn(values, first, memory.span()); });
       if (!status) return error_of(status, tensor.info);
-      tensor.read(bytes, again);
+      tensor.read(bytes);
     }
     return {};
   }
@@ -179,10 +179,17 @@ struct CodecOf {
     return {status, weight.name, detail};
   }
 
-  /// body(range) over the blocks of a chunk, in runs that are whole groups of nested scales.
+  /// body(range) over the blocks of a chunk, in runs whose values stay in the second cache from the
+  /// search for NaN to the encoding; of nested scales they are whole groups.
   template <class Body>
-  static qfmt::Status over_blocks(std::int64_t blocks, Threads threads, Body const& body) {
-    constexpr std::int64_t run = std::max<std::int64_t>(256, (1 << 18) / S::block_size);
+  static qfmt::Status over_blocks(qfmt::QuantizedSpan<S> const& out, Threads threads,
+                                  Body const& body) {
+    constexpr std::int64_t values_of_a_run = 1 << 17;
+    std::int64_t length = S::block_size;
+    if constexpr (S::is_row_wise) length = out.scales.row_length;
+    std::int64_t const blocks = qfmt::ceil_div(out.size, length);
+    std::int64_t const run =
+        std::max<std::int64_t>(S::is_nested ? 256 : 1, values_of_a_run / length);
     std::vector<qfmt::Status> found(static_cast<std::size_t>(qfmt::ceil_div(blocks, run)));
     threads(static_cast<std::int64_t>(found.size()), [&](std::int64_t task) {
       found[static_cast<std::size_t>(task)] =
@@ -198,7 +205,7 @@ struct CodecOf {
   static qfmt::Status absmax_of(std::span<T const> values, std::vector<float>& absmax,
                                 qfmt::QuantizedSpan<S> out, Threads threads) {
     absmax.resize(static_cast<std::size_t>(qfmt::block_count<S>(out.size)));
-    return over_blocks(qfmt::block_count<S>(out.size), threads, [&](auto range) {
+    return over_blocks(out, threads, [&](auto range) {
       return qfmt::host::absmax_range(values, std::span(absmax), out, range);
     });
   }
@@ -207,7 +214,8 @@ struct CodecOf {
   static qfmt::Status encode(std::span<T const> values, std::int64_t first,
                              qfmt::QuantizedSpan<S> out, Scales const& scales, Threads threads) {
     if constexpr (!S::is_nested) {
-      return qfmt::host::quantize_parallel(threads, values, out);
+      return over_blocks(
+          out, threads, [&](auto range) { return qfmt::host::quantize_range(values, out, range); });
     } else {
       std::int64_t const blocks = qfmt::block_count<S>(out.size);
       std::vector<float> again;
@@ -221,7 +229,7 @@ struct CodecOf {
                               static_cast<std::size_t>(blocks));
       }
       *out.scales.offset = scales.offset;
-      return over_blocks(blocks, threads, [&](auto range) {
+      return over_blocks(out, threads, [&](auto range) {
         return qfmt::host::encode_range(values, absmax, out, range);
       });
     }

@@ -49,26 +49,42 @@ class Job {
   }
 
   std::int64_t run(std::vector<OutputFile> const& files, Progress& progress) {
-    Output output(model_, options_.output, options_.write, "{\"dequantize\": true}\n",
-                  data_bytes(files));
+    Output output(model_, options_.output, options_.write, job_text(), data_bytes(files));
     std::int64_t bytes = 0;
     std::size_t at = 0;
     for (auto const& file : model_.checkpoint.files()) {
       OutputFile const& out = files[at++];
-      if (output.has(out.name)) continue;
+      if (output.has(out.name)) {
+        bytes += take_finished(output, out, progress);
+        continue;
+      }
       bytes += output.write(out, [&](SafetensorsWriter& writer) {
         for (auto const& tensor : file.tensors())
           if (!weights_.is_side_piece(tensor.name)) write(writer, file, tensor, progress);
       });
     }
-    auto const index = index_of(files);
     auto config = model_.config;
     if (config.is_object()) config.erase("quantization_config");
-    output.finish(config, model_.checkpoint.is_sharded() ? &index : nullptr);
+    output.finish(config, files);
     return bytes;
   }
 
  private:
+  /// What must be equal for --resume.
+  std::string job_text() const {
+    Json const job{
+        {"dequantize", options_.dtype}, {"config", model_.config}, {"input", inputs_of(model_)}};
+    return job.dump(1) + "\n";
+  }
+
+  /// A file that an earlier run finished.
+  std::int64_t take_finished(Output const& output, OutputFile const& out,
+                             Progress& progress) const {
+    progress.tensor_done();
+    return value_or_fail(qfmt::io::SafetensorsFile::open(output.place(out.name)), exit_bad_input)
+        .file_bytes();
+  }
+
   Dtype dtype_of(QuantizedWeight const& weight) const {
     if (!options_.dtype.empty()) return *qfmt::io::torch_dtype_named(options_.dtype);
     auto const model = model_.dtype();

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 namespace app {
@@ -26,7 +27,10 @@ struct Differences {
   double relative_rmse() const {
     return squared_error == 0. ? 0. : std::sqrt(squared_error / squared_value);
   }
-  double snr_db() const { return 10. * std::log10(squared_value / squared_error); }
+  double snr_db() const {  // infinite where nothing was lost, of zeros too
+    return squared_error == 0. ? std::numeric_limits<double>::infinity()
+                               : 10. * std::log10(squared_value / squared_error);
+  }
 
   void add(Differences const& other) {
     count += other.count;

@@ -130,6 +130,7 @@ void add_dequantize(CLI::App& program, app::DequantizeOptions& options, int& res
                    "float32, float16 or bfloat16; if not given, what the weights were (int8: what "
                    "config.json says, or float16)")
       ->check(CLI::IsMember({"float32", "float16", "bfloat16"}));
+  command->add_flag("--resume", options.write.resume, "Finish a folder that was interrupted");
   add_threads(command, options.write.threads);
   add_output(command, options.write);
   on_parse(command, result, [&options] { return app::dequantize(options); });

@@ -8,7 +8,7 @@ qfmt::io::Json read_config(std::filesystem::path const& path) {
   auto const file = value_or_fail(qfmt::io::MappedFile::open(path), exit_bad_input);
   auto const bytes = file.bytes();
   std::string_view const text(reinterpret_cast<char const*>(bytes.data()), bytes.size());
-  return value_or_fail(qfmt::io::parse_json(text, path.string(), 64), exit_bad_input);
+  return value_or_fail(qfmt::io::parse_python_json(text, path.string(), 64), exit_bad_input);
 }
 
 Model open_model(std::filesystem::path const& path) {

@@ -23,6 +23,13 @@ bool names_module(std::string_view path, std::string_view name);
 /// transformers with bitsandbytes does not quantize by itself.
 bool is_left_alone(std::string_view module);
 
+/// Why transformers could not load a linear layer of this name quantized, or null: what it makes of
+/// the layer is no linear module, or one that it keeps as it is.
+char const* why_not_loaded(std::string_view model_type, std::string_view module);
+
+/// The output head that a model of this type makes of its embedding, beside "lm_head"; or "".
+std::string_view tied_head(std::string_view model_type);
+
 /// Whether a P.weight is stored (in, out): GPT-2's Conv1D.
 bool is_conv1d(std::string_view model_type, std::string_view module);
 

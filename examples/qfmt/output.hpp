@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A model being written: a file, or a folder whose shards appear one by one, each whole, and whose
-// index appears last. A folder that was left unfinished can be finished.
+// index appears last; where --force replaces a folder's files, all at the end. A folder that was
+// left unfinished can be finished.
 #pragma once
 
 #include <functional>
@@ -11,6 +12,7 @@
 #include "commands.hpp"
 #include "failure.hpp"
 #include "model.hpp"
+#include "staging.hpp"
 
 namespace app {
 
@@ -32,26 +34,30 @@ class Output {
   /// Whether a file of that name was finished before.
   bool has(std::string const& name) const { return finished_.contains(name); }
 
+  /// Where that file is.
+  std::filesystem::path place(std::string const& name) const {
+    return folder_ ? staging_.place(name) : path_;
+  }
+
   /// Writes one file: `fill` writes its tensors. Returns its size.
   std::int64_t write(OutputFile const& file,
                      std::function<void(qfmt::io::SafetensorsWriter&)> const& fill);
 
-  /// Everything else of a folder: other files of the input, config.json, and last the index.
-  void finish(qfmt::io::Json const& config, qfmt::io::SafetensorsIndex const* index);
+  /// Everything else of a folder: other files of the input, config.json, and last the index of its
+  /// files, if the input has one.
+  void finish(qfmt::io::Json const& config, std::vector<OutputFile> const& files);
 
  private:
-  std::filesystem::path place(std::string const& name) const {
-    return folder_ ? path_ / name : path_;
-  }
   void begin_folder(std::string const& job);
+  void find_finished();
   void check_space(std::int64_t bytes) const;
   void copy_others();
-  void put(std::string const& name, std::string const& text) const;
 
   Model const& input_;
   std::filesystem::path path_;
   OutputOptions const& options_;
   bool folder_;
+  Staging staging_;
   std::set<std::string> finished_;
 };
 
@@ -64,8 +70,8 @@ ExitCode code_of(qfmt::io::Error const& error);
 /// Throws a Failure if the file was cut under the program.
 void check_input(qfmt::io::SafetensorsFile const& file);
 
-/// The index of these files.
-qfmt::io::SafetensorsIndex index_of(std::vector<OutputFile> const& files);
+/// The input's files by name with their sizes and times: a job for --resume begins with them.
+qfmt::io::Json inputs_of(Model const& model);
 
 /// Bytes of the files' tensors, headers left out.
 std::int64_t data_bytes(std::vector<OutputFile> const& files);

@@ -36,15 +36,14 @@ class Job {
     std::int64_t bytes = 0;
     std::size_t at = 0;
     for (auto const& file : model_.checkpoint.files()) {
-      bytes += output.has(files[at].name) ? take_finished(files[at], progress)
+      bytes += output.has(files[at].name) ? take_finished(output, files[at], progress)
                                           : write(output, file, files[at], progress);
       ++at;
     }
-    auto const index = index_of(files);
     auto config = model_.config;
     if (config.is_object())
       config["quantization_config"] = qfmt::io::to_json(schemes_.config(steps_, model_));
-    output.finish(config, model_.checkpoint.is_sharded() ? &index : nullptr);
+    output.finish(config, files);
     return bytes;
   }
 
@@ -76,6 +75,7 @@ class Job {
   /// known.
   std::int64_t write(Output& output, SafetensorsFile const& file, OutputFile& out,
                      Progress& progress) const {
+    file.expect_reading_in_order();
     std::vector<Scales> scales(steps_.size());
     std::int64_t keep = kept_scale_bytes;
     for_steps(file, [&](std::size_t i, Step const& step) {
@@ -126,9 +126,8 @@ class Job {
   }
 
   /// A file that an earlier run finished: its tensors are those of the index.
-  std::int64_t take_finished(OutputFile& out, Progress& progress) const {
-    auto const file =
-        value_or_fail(SafetensorsFile::open(options_.output / out.name), exit_bad_input);
+  std::int64_t take_finished(Output const& output, OutputFile& out, Progress& progress) const {
+    auto const file = value_or_fail(SafetensorsFile::open(output.place(out.name)), exit_bad_input);
     out.tensors = file.tensors();
     progress.tensor_done();
     return file.file_bytes();
@@ -139,14 +138,8 @@ class Job {
   /// What must be equal for --resume: every tensor's scheme, and the input's files.
   std::string job_text() const {
     Json job{{"config", qfmt::io::to_json(schemes_.config(steps_, model_))},
-             {"input", Json::object()},
+             {"input", inputs_of(model_)},
              {"schemes", Json::object()}};
-    for (auto const& file : model_.checkpoint.files()) {
-      std::error_code ignored;
-      auto const time = std::filesystem::last_write_time(file.path(), ignored);
-      job["input"][std::filesystem::path(file.path()).filename().string()] = {
-          file.file_bytes(), time.time_since_epoch().count()};
-    }
     for (Step const& step : steps_)
       if (step.codec != nullptr)
         job["schemes"][step.tensor->name] =

@@ -77,6 +77,9 @@ Schemes::Schemes(SchemeOptions const& options) : options_(options) {
   config_ = config_from(options);
   if (!options.quant_storage.empty())
     config_.bnb_4bit_quant_storage = *qfmt::io::torch_dtype_named(options.quant_storage);
+  if (!config_.load_in_4bit && !config_.load_in_8bit)
+    throw Failure(exit_usage, "--preset " + options.preset +
+                                  ": neither load_in_4bit nor load_in_8bit is true in it");
   if (auto desc = config_.scheme()) {
     if (!desc->row_wise) desc->block_size = options.block_size;
     codec_ = known(*desc);
@@ -114,7 +117,7 @@ bool Schemes::is_skipped(std::string const& tensor) const {
 }
 
 Step Schemes::step_of(Model const& model, qfmt::io::SafetensorsFile const& file,
-                      qfmt::io::TensorInfo const& tensor, std::vector<std::string>& notes) const {
+                      qfmt::io::TensorInfo const& tensor, Passed& passed) const {
   Step step{&tensor, &file};
   if (!can_be_quantized(tensor)) return step;
   auto const module = module_name(tensor.name);
@@ -125,13 +128,17 @@ Step Schemes::step_of(Model const& model, qfmt::io::SafetensorsFile const& file,
   } else if (!is_skipped(tensor.name) && !config_.skips(module)) {
     // Of a folder, which transformers is to load, linear layers alone.
     bool const linear = tensor.shape.size() == 2 && !module.empty() && !is_left_alone(module);
-    if (!model.is_folder || linear) step.codec = codec_;
+    char const* const why_not =
+        linear ? why_not_loaded(model.field("model_type"), module) : nullptr;
+    if (!model.is_folder || (linear && why_not == nullptr)) step.codec = codec_;
+    if (model.is_folder && why_not != nullptr)
+      passed[std::string(why_not) + "; a --rule would quantize"].push_back(tensor.name);
     if (model.is_folder && tensor.shape.size() > 2)
-      notes.push_back(tensor.name + " passes through: a --rule of its own would quantize it");
+      passed["a --rule of its own would quantize"].push_back(tensor.name);
   }
   if (step.codec != nullptr && step.codec->desc.row_wise && tensor.shape.size() != 2) {
     step.codec = nullptr;
-    notes.push_back(tensor.name + " passes through: int8 needs two dimensions");
+    passed["int8 needs two dimensions"].push_back(tensor.name);
   }
   step.transpose = step.codec != nullptr && tensor.shape.size() == 2 &&
                    (is_conv1d(model.field("model_type"), module) ||
@@ -144,8 +151,13 @@ Step Schemes::step_of(Model const& model, qfmt::io::SafetensorsFile const& file,
 std::vector<Step> Schemes::steps(Model const& model, std::vector<std::string>& notes) const {
   refuse_quantized(model);
   std::vector<Step> steps;
+  Passed passed;
   for (auto const& file : model.checkpoint.files())
-    for (auto const& tensor : file.tensors()) steps.push_back(step_of(model, file, tensor, notes));
+    for (auto const& tensor : file.tensors()) steps.push_back(step_of(model, file, tensor, passed));
+  for (auto const& [reason, names] : passed)
+    notes.push_back(names.size() == 1 ? names[0] + " passes through: " + reason
+                                      : fmt::format("{} and {} more pass through: {}", names[0],
+                                                    names.size() - 1, reason));
   note_unmatched(model, notes);
   if (std::ranges::none_of(steps, [](Step const& step) { return step.codec != nullptr; }))
     notes.push_back("no tensor is quantized");
@@ -196,14 +208,15 @@ QuantizationConfig Schemes::config(std::vector<Step> const& steps, Model const& 
   // By their full names, so that transformers keeps exactly what stays as it is; the output head,
   // too, where it has no tensor of its own.
   std::vector<std::string> kept;
-  bool head_quantized = false;
+  std::vector<std::string_view> heads{"lm_head"};
+  if (auto const head = tied_head(model.field("model_type")); !head.empty()) heads.push_back(head);
   for (Step const& step : steps) {
     auto const module = module_name(step.tensor->name);
-    head_quantized = head_quantized || (module == "lm_head" && step.codec != nullptr);
+    if (step.codec != nullptr) std::erase(heads, module);
     if (step.codec == nullptr && step.tensor->shape.size() == 2 && !module.empty())
       kept.push_back(module);
   }
-  if (!head_quantized) kept.push_back("lm_head");
+  kept.insert(kept.end(), heads.begin(), heads.end());
   std::ranges::sort(kept);
   kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
   config.llm_int8_skip_modules = std::move(kept);

@@ -4,6 +4,7 @@
 // What `qfmt quantize` does with each tensor, decided before anything is written.
 #pragma once
 
+#include <map>
 #include <memory>
 
 #include "codec.hpp"
@@ -38,12 +39,13 @@ class Schemes {
 
  private:
   struct Rule;
+  using Passed = std::map<std::string, std::vector<std::string>>;  // reason -> tensors' names
 
   void add_rule(std::string const& text);
   Codec const* known(qfmt::SchemeDesc const& desc) const;
   bool is_skipped(std::string const& tensor) const;
   Step step_of(Model const& model, qfmt::io::SafetensorsFile const& file,
-               qfmt::io::TensorInfo const& tensor, std::vector<std::string>& notes) const;
+               qfmt::io::TensorInfo const& tensor, Passed& passed) const;
   void note_unmatched(Model const& model, std::vector<std::string>& notes) const;
   void refuse_mixed(std::vector<Step> const& steps, Model const& model) const;
 

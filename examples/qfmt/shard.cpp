@@ -184,6 +184,12 @@ class Job {
   Splits splits_;
 };
 
+/// Whether rank_file_name gives that name, for some number of ranks.
+bool is_rank_file(std::string const& name) {
+  static std::regex const pattern(R"(rank-\d{5,}-of-\d{5,}\.safetensors)");
+  return std::regex_match(name, pattern);
+}
+
 Json piece_json(Piece const& piece) {
   auto const& to = piece.packed;
   return {{"name", to.name},
@@ -219,13 +225,14 @@ int shard_tensor_parallel(ShardOptions const& options) {
     ranks.push_back(std::move(entry));
   }
   if (!options.write.dry_run) {
-    RankFolder const folder(options, data_bytes(files));
+    RankFolder folder(options, data_bytes(files));
     for (int rank = 0; rank < options.tensor_parallel; ++rank) {
       auto const pieces = job.pieces(rank);
       folder.write(files[static_cast<std::size_t>(rank)], [&](SafetensorsWriter& writer) {
         for (Piece const& piece : pieces) job.write(writer, piece);
       });
     }
+    folder.finish();
   }
   if (options.write.json) {
     print_json({{"schema_version", json_schema_version},
@@ -249,12 +256,14 @@ int shard(ShardOptions const& options) {
   return options.fsdp > 0 ? shard_flat(options) : gather_flat_shards(options);
 }
 
-RankFolder::RankFolder(ShardOptions const& options, std::int64_t bytes) : options_(options) {
+RankFolder::RankFolder(ShardOptions const& options, std::int64_t bytes)
+    : options_(options), staging_(options.output) {
   namespace fs = std::filesystem;
   std::error_code error;
-  if (fs::exists(options.output, error) &&
-      (!fs::is_directory(options.output, error) || !fs::is_empty(options.output, error)) &&
-      !options.write.force)
+  bool const exists = fs::exists(options.output, error);
+  bool const fresh =
+      !exists || (fs::is_directory(options.output, error) && fs::is_empty(options.output, error));
+  if (!fresh && !options.write.force)
     throw Failure(exit_cannot_write, options.output.string() +
                                          ": it exists already; --force replaces files of the same "
                                          "names in it");
@@ -266,17 +275,39 @@ RankFolder::RankFolder(ShardOptions const& options, std::int64_t bytes) : option
         exit_cannot_write,
         fmt::format("{}: {} are needed and {} free", options.output.string(), megabytes(bytes),
                     megabytes(static_cast<std::int64_t>(space.available))));
-  catch_interrupts("interrupted; the files of finished ranks stay");
+  if (!fresh) staging_.begin();
+  catch_interrupts(fresh ? "interrupted; the files of finished ranks stay"
+                         : "interrupted; nothing was replaced");
+}
+
+RankFolder::~RankFolder() {
+  if (!staging_.is_complete()) staging_.discard();
+}
+
+std::filesystem::path RankFolder::add(std::string const& name) {
+  names_.insert(name);
+  return staging_.place(name);
 }
 
 void RankFolder::write(OutputFile const& file,
-                       std::function<void(SafetensorsWriter&)> const& fill) const {
-  auto writer = SafetensorsWriter::create(options_.output / file.name, file.tensors, file.metadata,
-                                          options_.write.force);
+                       std::function<void(SafetensorsWriter&)> const& fill) {
+  auto writer = SafetensorsWriter::create(add(file.name), file.tensors, file.metadata);
   if (!writer) throw Failure(code_of(writer.error()), writer.error().text());
   fill(*writer);
   auto const error = writer->commit();
   fail_on(error, code_of(error));
+}
+
+void RankFolder::finish() {
+  if (!staging_.waits()) return;
+  staging_.replace(names_, "", [&](std::filesystem::path const&) {
+    std::set<std::string> ranks;
+    for (auto const& entry : std::filesystem::directory_iterator(options_.output))
+      if (auto const name = entry.path().filename().string(); is_rank_file(name))
+        ranks.insert(name);
+    return ranks;
+  });
+  staging_.discard();
 }
 
 }  // namespace app

@@ -157,7 +157,7 @@ int shard_flat(ShardOptions const& options) {
   Whole const whole(model);
   std::int64_t const shard_bytes = qfmt::flat_shard_bytes(whole.bytes, options.fsdp, alignment);
   if (!options.write.dry_run) {
-    RankFolder const folder(options, options.fsdp * (shard_bytes + whole.headers));
+    RankFolder folder(options, options.fsdp * (shard_bytes + whole.headers));
     for (int rank = 0; rank < options.fsdp; ++rank) {
       OutputFile const file{rank_file_name(rank, options.fsdp),
                             {{"flat", qfmt::io::Dtype::U8, {shard_bytes}},
@@ -171,6 +171,7 @@ int shard_flat(ShardOptions const& options) {
                     shard_bytes);
       });
     }
+    folder.finish();
   }
   if (options.write.json) {
     print_json({{"schema_version", json_schema_version},
@@ -189,12 +190,13 @@ int gather_flat_shards(ShardOptions const& options) {
   auto const shards = open_shards(options.input);
   std::int64_t total = 0, begin = 0;
   for (auto const& entry : shards[0].list) total += entry[1].get<std::int64_t>();
-  RankFolder const folder(options, total);
+  RankFolder folder(options, total);
   for (auto const& entry : shards[0].list) {
     std::int64_t const end = begin + entry[1].get<std::int64_t>();
-    gather_file(shards, total, begin, end, options.output / entry[0].get<std::string>());
+    gather_file(shards, total, begin, end, folder.add(entry[0].get<std::string>()));
     begin = end;
   }
+  folder.finish();
   if (!options.write.json)
     fmt::print("{} files, {} bytes, from {} shards\n", shards[0].list.size(), total, shards.size());
   return exit_ok;

@@ -22,9 +22,9 @@ struct Tensor {
   std::span<std::byte const> bytes;
   qfmt::io::SafetensorsFile const* file = nullptr;  // to be told what has been read; may be null
 
-  /// Says that these bytes were read for the last time, or that they come up once more.
-  void read(std::span<std::byte const> part, bool again = false) const {
-    if (file != nullptr) file->release(part, again);
+  /// Says that these bytes have been read, for now.
+  void read(std::span<std::byte const> part) const {
+    if (file != nullptr) file->release(part);
   }
 };
 

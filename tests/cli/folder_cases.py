@@ -104,6 +104,45 @@ class Folders(FolderCase):
             "bnb_4bit_use_double_quant": True, "bnb_4bit_quant_storage": "uint8"})
         self.assertFalse([p for p in self.output.iterdir() if p.name.startswith(".")])
 
+    def test_what_transformers_does_not_load_quantized(self):
+        expert = "model.layers.{}.mlp.experts.{}.w1.weight"
+        tensors = {expert.format(l, e): weight(8, 16, l + e) for l in range(2) for e in range(3)}
+        tensors["encoder.block.0.layer.1.DenseReluDense.wo.weight"] = weight(8, 16, 8)
+        tensors["model.layers.0.mlp.shared_experts.up_proj.weight"] = weight(8, 16, 9)
+        for kind, kept in [("mixtral", ["experts."]), ("t5", ["experts.", ".wo."]), ("falcon", [""]),
+                           ("whisper", ["experts."]), ("bert", ["experts."])]:
+            shutil.rmtree(self.input)
+            write_folder(self.input, [tensors], {**CONFIG, "model_type": kind})
+            done = self.quantize("--format", "nf4", "--force")
+            out = read_folder(self.output)
+            for name, tensor in tensors.items():
+                stays = any(k in name.replace("shared_experts", "shared") for k in kept)
+                self.assertEqual(out[name] == tensor, stays, f"{kind} {name}")
+            self.assertRegex(done.stderr, "pass(es)? through: transformers")
+            self.assertLess(done.stderr.count("\n"), 4)
+            skipped = json.loads((self.output / "config.json").read_text())[
+                "quantization_config"]["llm_int8_skip_modules"]
+            heads = {"whisper": "proj_out", "bert": "cls.predictions.decoder"}
+            self.assertEqual([h for h in heads.values() if h in skipped],
+                             [heads[kind]] if kind in heads else [])
+        out = self.quantized("--format", "nf4", "--rule", r"experts\.1\.=nf4")
+        self.assertIn(expert.format(1, 1) + ".absmax", out)
+
+    def test_numbers_of_python_in_config_survive(self):
+        """As Mamba's time_step_limit, which Python writes as no JSON allows."""
+        config = {**CONFIG, "limit": [0.0, float("inf"), -float("inf")], "x": float("nan"),
+                  "text": 'NaN, "Infinity" \\', "Infinity": 1}
+        (self.input / "config.json").write_text(json.dumps(config))
+        self.quantize("--format", "nf4", "--quiet")
+        written = json.loads((self.output / "config.json").read_text())
+        self.assertTrue(written.pop("quantization_config")["load_in_4bit"])
+        self.assertEqual(json.dumps(written, sort_keys=True), json.dumps(config, sort_keys=True))
+        self.run_ok("info", self.output, "--validate")
+        for bad in ['{"a": Nan}', '{"a": +Infinity}', '{"a": NaNNaN}', '{"a": -NaN}', '{"a": "NaN}',
+                    '{NaN: 1}', '{"a": 1}NaN']:
+            (self.input / "config.json").write_text(bad)
+            self.quantize("--format", "nf4", "--force", code=3)
+
     def test_rules(self):
         out = self.quantized("--format", "nf4", "--rule", r"down_proj=fp4/128/double",
                              "--rule", r"q_proj|tiny=keep", "--rule", r"experts=nf4/32",
@@ -216,6 +255,8 @@ class Folders(FolderCase):
         out = self.quantized("--preset", config)
         self.assertIn("model.layers.0.self_attn.q_proj.weight.quant_state.bitsandbytes__fp4", out)
         self.assertEqual(out["model.layers.0.mlp.gate_proj.weight"][0], "F32")
+        config.write_text(json.dumps({"quant_method": "bitsandbytes"}))
+        self.assertIn("neither", self.quantize("--preset", config, "--force", code=2).stderr)
         # Weights that stay 16 bit are not quantized.
         config.write_text(json.dumps({"quant_method": "bitsandbytes", "load_in_8bit": True,
                                       "llm_int8_has_fp16_weight": True}))
@@ -312,8 +353,122 @@ class Shards(FolderCase):
         self.assertEqual(tools.run("shard", shards, gathered, "--gather").returncode, 3)
 
 
+class Replaced(FolderCase):
+    """--force on a folder: the old model stays whole until the new one is there, then it is gone."""
+
+    def setUp(self):
+        super().setUp()
+        first, second = model_tensors()
+        self.old = self.folder / "old"
+        write_folder(self.old, [first, {n: t for n, t in second.items() if n != "one"},
+                                {"one": second["one"]}])
+        self.quantize_to(self.old, "--format", "fp4")
+        (self.output / "notes.txt").write_text("mine")
+        self.before = digest(self.output)
+        self.quantize_to(self.input, "--format", "nf4", out=self.folder / "fresh")
+        self.expected = {**digest(self.folder / "fresh"), "notes.txt": self.before["notes.txt"]}
+
+    def quantize_to(self, model, *options, out=None):
+        return self.run_ok("quantize", model, out or self.output, *options, "--quiet")
+
+    def test_old_shards_are_gone(self):
+        self.quantize_to(self.input, "--format", "nf4", "--force")
+        self.assertEqual(digest(self.output), self.expected)
+
+    def test_one_file_in_place_of_shards_and_back(self):
+        single = self.folder / "single"
+        single.mkdir()
+        tools.write(single / "model.safetensors", model_tensors()[0])
+        (single / "config.json").write_text(json.dumps(CONFIG))
+        self.quantize_to(single, "--format", "nf4", "--force")
+        names = {"model.safetensors", "config.json", "tokenizer.json", "notes.txt"}
+        self.assertEqual(set(digest(self.output)), names)
+        self.quantize_to(self.input, "--format", "nf4", "--force")
+        self.assertEqual(digest(self.output), self.expected)
+
+    def test_a_failure_keeps_the_old(self):
+        first, second = model_tensors()
+        name = "model.layers.9.mlp.up_proj.weight"
+        values = [float("nan")] * 64
+        shutil.rmtree(self.input)
+        write_folder(self.input, [first, {**second, name: ("F32", [8, 8], tools.floats(values))}])
+        done = self.quantize("--format", "nf4", "--force", code=5)
+        self.assertIn(name, done.stderr)
+        kept = {p.name: hashlib.sha256(p.read_bytes()).hexdigest()
+                for p in self.output.iterdir() if not p.name.startswith(".qfmt")}
+        self.assertEqual(kept, self.before)
+        read_folder(self.output)
+        self.run_ok("info", self.output, "--validate")
+        shutil.rmtree(self.input)  # the next attempt leaves nothing of the last
+        write_folder(self.input, model_tensors())
+        self.quantize_to(self.input, "--format", "nf4", "--force")
+        self.assertEqual(digest(self.output), self.expected)
+
+    def test_a_killed_one_is_resumed(self):
+        """As a kill leaves it: old shards of the same names are not taken for finished ones."""
+        states, job = [], self.job_of("--format", "nf4")
+        for steps in [[], ["swap"], ["swap", "move"]]:
+            out = self.folder / f"state-{len(states)}"
+            shutil.copytree(self.output, out)
+            self.stop_at(out, steps, job)
+            states.append(out)
+        for out in states:
+            with self.subTest(out=out.name):
+                self.run_ok("quantize", self.input, out, "--format", "nf4", "--quiet", "--resume")
+                self.assertEqual(digest(out), self.expected)
+
+    def stop_at(self, out, steps, job):
+        """Brings a folder to the state of a kill with one new shard there, or after these steps."""
+        (out / ".qfmt-unfinished.json").write_bytes(job)
+        waiting = out / ".qfmt-unfinished"
+        waiting.mkdir()
+        fresh = self.folder / "fresh"
+        names = sorted(p.name for p in fresh.glob("*.safetensors"))
+        shutil.copy(fresh / names[0], waiting)
+        (waiting / f"{names[1]}.partial.1.0").write_bytes(b"half")
+        if "swap" in steps:
+            (waiting / f"{names[1]}.partial.1.0").unlink()
+            shutil.copy(fresh / names[1], waiting)
+            waiting = waiting.rename(out / ".qfmt-complete")
+            os.rename(out / "model.safetensors.index.json",
+                      waiting / "old-model.safetensors.index.json")
+        if "move" in steps:
+            os.rename(waiting / names[0], out / names[0])
+
+    def job_of(self, *options):
+        """What the program writes before it begins."""
+        out = self.folder / "begun"
+        shard = self.input / "model-00002-of-00002.safetensors"
+        times, good = shard.stat().st_mtime_ns, shard.read_bytes()
+        weight = json.loads(good[8:8 + struct.unpack("<Q", good[:8])[0]])["tiny.weight"]
+        at = 8 + struct.unpack("<Q", good[:8])[0] + weight["data_offsets"][0]
+        shard.write_bytes(good[:at] + tools.floats([float("nan")]) + good[at + 4:])
+        os.utime(shard, ns=(times, times))
+        self.assertEqual(tools.run("quantize", self.input, out, *options).returncode, 5)
+        shard.write_bytes(good)
+        os.utime(shard, ns=(times, times))
+        return (out / ".qfmt-unfinished.json").read_bytes()
+
+    def test_shards_of_other_ranks_are_gone(self):
+        shards = self.folder / "shards"
+        self.run_ok("shard", self.output, shards, "--fsdp", 4)
+        (shards / "notes.txt").write_text("mine")
+        self.run_ok("shard", self.output, shards, "--fsdp", 3, "--force")
+        self.assertEqual(sorted(p.name for p in shards.iterdir()),
+                         ["notes.txt", *(f"rank-0000{r}-of-00003.safetensors" for r in range(3))])
+        gathered = self.folder / "gathered"
+        gathered.mkdir()
+        (gathered / "model-00001-of-00003.safetensors").write_text("old")
+        self.run_ok("shard", shards, gathered, "--gather", "--force")
+        for path in gathered.iterdir():
+            self.assertEqual(path.read_bytes(), (self.output / path.name).read_bytes())
+        self.run_ok("shard", self.output, shards, "--tensor-parallel", 2, "--force")
+        self.assertEqual(len(list(shards.glob("rank-*"))), 2)
+
+
 class Interrupted(tools.Case):
     SHARDS, ROWS = 10, 3000
+    KILLED_RUNS = int(os.environ.get("QFMT_KILLED_RUNS", 4))  # for longer tests by hand
 
     def setUp(self):
         super().setUp()
@@ -341,9 +496,9 @@ class Interrupted(tools.Case):
             return 0
         return len([p for p in self.output.iterdir() if p.name.endswith(".safetensors")])
 
-    def kill_at(self, shards, number, *options):
-        """Kills a run once it has finished so many shards; whether it was met at work."""
-        process = subprocess.Popen(self.arguments(*options), stdout=subprocess.DEVNULL,
+    def kill_at(self, shards, number, *options, command=None):
+        """Kills a run once it has finished so many shards; its exit code, 0 if it was not met."""
+        process = subprocess.Popen(command or self.arguments(*options), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         while self.finished() < shards and process.poll() is None:
             time.sleep(0.0005)
@@ -366,6 +521,63 @@ class Interrupted(tools.Case):
             if done.returncode != 0:  # the last run was faster than its killer
                 self.assertIn("nothing unfinished", done.stderr)
             self.assertEqual(digest(self.output), expected, stops)
+
+    def test_a_dequantizing_run_is_resumed(self):
+        subprocess.run(self.arguments(), check=True, stdout=subprocess.DEVNULL)
+        shutil.rmtree(self.input)
+        self.output.rename(self.input)
+        self.run_dequantize()
+        expected = digest(self.output)
+        for stop in [0, 3, self.SHARDS - 1]:
+            shutil.rmtree(self.output, ignore_errors=True)
+            code = self.kill_at(stop, signal.SIGKILL, command=self.dequantize_arguments())
+            if code == 0 or not self.output.exists():
+                continue  # faster than its killer, or not there yet
+            self.assertNotIn("model.safetensors.index.json", digest(self.output))
+            other = tools.run(*self.dequantize_arguments("--dtype", "float16", "--resume")[1:])
+            self.assertEqual(other.returncode, 2, other.stderr)
+            self.run_dequantize("--resume")
+            self.assertEqual(digest(self.output), expected, stop)
+
+    def dequantize_arguments(self, *options):
+        return [tools.PROGRAM, "dequantize", self.input, self.output, "--quiet", *options]
+
+    def run_dequantize(self, *options):
+        subprocess.run(self.dequantize_arguments(*options), check=True, stdout=subprocess.DEVNULL)
+
+    def test_killed_at_any_time(self):
+        """Again and again, some milliseconds later each time, over an older model."""
+        self.input.rename(self.folder / "whole")
+        write_folder(self.input, model_tensors())
+        self.quantize("--format", "fp4", "--quiet")
+        shutil.copytree(self.output, self.folder / "old")
+        self.input.rename(self.folder / "small")
+        (self.folder / "whole").rename(self.input)
+        subprocess.run([*self.arguments("--force")], check=True, stdout=subprocess.DEVNULL)
+        expected = digest(self.output)
+        for begin in ["new", "old"]:
+            met = 0
+            for attempt in range(self.KILLED_RUNS):
+                shutil.rmtree(self.output)
+                if begin == "old":
+                    shutil.copytree(self.folder / "old", self.output)
+                options, wait = (["--force"] if begin == "old" else []), 0.003 * attempt
+                for _ in range(40):
+                    process = subprocess.Popen(self.arguments(*options), stdout=subprocess.DEVNULL,
+                                               stderr=subprocess.DEVNULL)
+                    time.sleep(wait)
+                    process.kill()
+                    if process.wait(60) == 0:
+                        break
+                    met += 1
+                    wait = wait * 1.3 + 0.001
+                    begun = (self.output / ".qfmt-unfinished.json").exists()
+                    options = ["--resume"] if begun else ["--force"]
+                if process.returncode != 0:
+                    subprocess.run(self.arguments(*options), check=True, stdout=subprocess.DEVNULL)
+                left = {n: d for n, d in digest(self.output).items() if n != "tokenizer.json"}
+                self.assertEqual(left, {n: d for n, d in expected.items() if n != "tokenizer.json"})
+            self.assertGreater(met, self.KILLED_RUNS)
 
     def test_a_signal_keeps_finished_shards(self):
         code = self.kill_at(2, signal.SIGTERM)

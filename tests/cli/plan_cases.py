@@ -117,6 +117,11 @@ class Plan(tools.Case):
         for change, word in [({"model_type": "rwkv"}, "rwkv"), ({"hidden_size": None}, "hidden_size"),
                              ({"hidden_size": -1}, "hidden_size"), ({"hidden_size": 0}, "hidden_size"),
                              ({"num_hidden_layers": 1 << 40}, "num_hidden_layers"),
+                             ({"num_attention_heads": 5000}, "num_attention_heads"),
+                             ({"model_type": None}, "no model_type"),
+                             ({"vocab_size": 2**31 - 1, "hidden_size": 2**31 - 1}, "2^50"),
+                             ({"model_type": "mixtral", "num_local_experts": 2**31 - 1,
+                               "num_hidden_layers": 2**31 - 1}, "2^50"),
                              ({"vocab_size": "many"}, "vocab_size")]:
             self.assertIn(word, self.plan({**CONFIGS["7B"], **change}, code=3).stderr)
         self.plan(CONFIGS["7B"], "--scheme", "q4_k", code=2)

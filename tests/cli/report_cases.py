@@ -66,6 +66,13 @@ class Compare(tools.Case):
         weight = self.compare()[0]["m.weight"]
         self.assertEqual((weight["rmse"], weight["max_error"], weight["snr_db"]), (0, 0, None))
 
+    def test_zeros_have_no_error(self):
+        tools.write(self.input, {"m.weight": ("F32", [2, 64], bytes(512))})
+        self.quantize("--format", "int8", "--force")
+        text = tools.run("compare", self.input, self.output).stdout
+        self.assertNotIn("nan", text)
+        self.assertRegex(text, r"m\.weight .* inf\n")
+
     def test_what_is_missing_added_or_different(self):
         out = self.written("--format", "nf4")
         changed = ("F32", [64], tools.floats(self.values[1:65]))

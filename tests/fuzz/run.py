@@ -86,7 +86,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--runs", type=int)
     parser.add_argument("targets", nargs="*", default=TARGETS)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # targets may follow options
     options.folder.mkdir(parents=True, exist_ok=True)
     limit = f"-runs={options.runs}" if options.runs else f"-max_total_time={options.seconds}"
     failed = 0

@@ -414,6 +414,32 @@ TEST_CASE("Presets and fields reach what acts on them", "[io]") {
   CHECK_FALSE(*plain);
 }
 
+TEST_CASE("A config's numbers that only Python writes are read and written back", "[io]") {
+  std::string const text = R"({
+  "a": [
+    0.0,
+    Infinity,
+    -Infinity
+  ],
+  "b": NaN,
+  "c": "NaN, \"Infinity]\\"
+}
+)";
+  auto const config = io::parse_python_json(text, "test", 4);
+  REQUIRE(config);
+  CHECK(io::python_json_text(*config) == text);
+  auto const model = io::parse_model_config(io_test::bytes_of(text), "test");
+  REQUIRE(model);
+  CHECK_FALSE(*model);
+  for (char const* bad : {"{\"a\": Nan}", "{\"a\": +Infinity}", "{\"a\": NaNNaN}", "{\"a\": -NaN}",
+                          "{\"a\": \"NaN}", "{NaN: 1}", "{\"a\": 1}NaN", "{NaN}", "NaN", "[NaN]"}) {
+    INFO(bad);
+    auto const parsed = io::parse_python_json(bad, "test", 4);
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().status.code == Errc::invalid_json);
+  }
+}
+
 TEST_CASE("Modules are skipped as transformers skips them", "[io]") {
   struct Row {
     char const *pattern, *module;

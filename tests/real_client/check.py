@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """qfmt and the real clients, both ways: what qfmt writes loads through transformers with
 bitsandbytes and decodes to the same bits; what they save qfmt reads to the same bits and writes
-back byte for byte. On the CPU, where bitsandbytes differs from its own CUDA kernels in listed ways.
+back byte for byte. On the CPU, where bitsandbytes differs from its own CUDA kernels in listed ways;
+on CUDA every decoded weight is equal by bits, without any exception.
 
-    check.py PROGRAM [unittest arguments]
+    check.py PROGRAM [--device cuda] [unittest arguments]       pack.py makes what CUDA needs
 """
 import importlib.metadata
 import json
@@ -19,6 +20,7 @@ import unittest
 
 PACKAGES = ["accelerate", "bitsandbytes", "numpy", "safetensors", "torch", "transformers"]
 PROGRAM = None
+DEVICE = "cpu"
 MINILM = pathlib.Path(os.environ.get("QFMT_MODEL") or pathlib.Path(__file__).resolve().parents[2] /
                       "build/quickstart/model/model.safetensors")
 
@@ -54,7 +56,8 @@ def tensors_of(path):
 
 
 def raw_bytes(tensor):
-    return tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
+    flat = tensor.cpu().contiguous().flatten()
+    return flat.view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
 
 
 def quantized_modules(model):
@@ -86,6 +89,9 @@ def decoded_by_hand(weight):
     return (state.code[nibbles] * scales).to(state.dtype).reshape(state.shape)
 
 
+counts = {"weights": 0, "values": 0}  # compared by bits on CUDA
+
+
 class Case(unittest.TestCase):
     maxDiff = None
 
@@ -113,14 +119,22 @@ class Case(unittest.TestCase):
         return self.folder / name
 
     def load(self, path, dtype, kind=transformers.AutoModelForCausalLM, **options):
-        model = kind.from_pretrained(path, dtype=dtype, device_map="cpu", **options)
-        return model.eval()
+        loaded = kind.from_pretrained(path, dtype=dtype, device_map=DEVICE, **options)
+        (loaded[0] if isinstance(loaded, tuple) else loaded).eval()
+        return loaded
 
     def assert_same_bits(self, name, ours, theirs, quant_type, dtype):
         """Equal bit for bit, but for the differences bitsandbytes' CPU kernels are known for."""
+        theirs = theirs.cpu()
         self.assertEqual(ours.shape, theirs.shape, name)
         self.assertEqual(ours.dtype, theirs.dtype, name)
         differs = ours.view(BITS[dtype]) != theirs.view(BITS[dtype])
+        if DEVICE == "cuda":
+            self.assertEqual(int(differs.sum()), 0,
+                             f"{name}: {ours[differs][:5]} {theirs[differs][:5]}")
+            counts["values"] += ours.numel()
+            counts["weights"] += 1
+            return
         a, b = ours[differs].float(), theirs[differs].float()
         zero_signs = (a == 0) & (b == 0) & (quant_type == "fp4")
         subnormals = (a.abs() < TINY[dtype]) & (b.abs() < TINY[dtype]) & ~zero_signs & (
@@ -140,24 +154,28 @@ class Case(unittest.TestCase):
             if isinstance(module, bnb.nn.Linear8bitLt):
                 scales = module.weight.SCB if module.weight.SCB is not None else module.state.SCB
                 theirs = bnb.functional.int8_vectorwise_dequant(module.weight.data, scales)
-                self.assertTrue(torch.equal(ours[key].float(), theirs.to(dtype).float()), name)
+                if DEVICE == "cpu":
+                    self.assertTrue(torch.equal(ours[key].float(), theirs.to(dtype).float()), name)
+                else:
+                    self.assert_same_bits(name, ours[key], theirs.to(dtype), "int8", dtype)
                 continue
             state = module.weight.quant_state
             self.assertEqual(state.dtype, dtype)
             flat = decoded_flat(module.weight)
             self.assert_same_bits(name, ours[key], flat, state.quant_type, dtype)
             # FP4's code 8 is -0 in qfmt and on CUDA; the stored map, as this processor, has +0.
-            by_hand = decoded_by_hand(module.weight)
-            self.assert_same_bits(name, ours[key], by_hand, state.quant_type, dtype)
+            if DEVICE == "cpu":
+                by_hand = decoded_by_hand(module.weight)
+                self.assert_same_bits(name, ours[key], by_hand, state.quant_type, dtype)
             # As bitsandbytes decodes it in use: also equal, unless blocks end within rows, where its
             # AVX-512 kernel takes wrong scales.
             used = bnb.functional.dequantize_4bit(module.weight.data, state)
-            if state.shape[-1] % state.blocksize == 0:
+            if state.shape[-1] % state.blocksize == 0 or DEVICE == "cuda":
                 self.assert_same_bits(name, ours[key], used, state.quant_type, dtype)
         return modules
 
     def check_runs(self, model):
-        tokens = torch.arange(12).reshape(1, 12)
+        tokens = torch.arange(12, device=DEVICE).reshape(1, 12)
         with torch.no_grad():
             output = model(tokens)
         values = output.logits if hasattr(output, "logits") else output.last_hidden_state
@@ -242,6 +260,42 @@ class QfmtToTransformers(Case):
                 self.assertLess(float(error), 0.2, name)
             self.check_runs(model)
 
+    def test_models_that_keep_some_layers(self):
+        """Experts in one tensor, layers kept in float32, linear layers of a class of their own, heads
+        without a tensor: what stays is what it was, and all else is quantized."""
+        small = dict(vocab_size=300, hidden_size=128, intermediate_size=192, num_hidden_layers=2,
+                     num_attention_heads=4, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+        whisper = dict(vocab_size=300, d_model=128, encoder_layers=2, decoder_layers=2,
+                       encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=192,
+                       decoder_ffn_dim=192, num_mel_bins=16, max_source_positions=32,
+                       max_target_positions=32, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+                       decoder_start_token_id=1)
+        t5 = dict(vocab_size=300, d_model=128, d_kv=32, d_ff=192, num_layers=2, num_heads=4)
+        for kind, sizes, loader, modules in [
+                ("mixtral", {**small, "num_local_experts": 3, "num_key_value_heads": 2},
+                 transformers.AutoModelForCausalLM, 8),
+                ("t5", t5, transformers.AutoModelForSeq2SeqLM, 28),
+                ("falcon", {**small, "intermediate_size": None}, transformers.AutoModelForCausalLM, 0),
+                ("bert", small, transformers.AutoModelForMaskedLM, 13),
+                ("whisper", whisper, transformers.AutoModelForSpeechSeq2Seq, 32)]:
+            sizes = {name: value for name, value in sizes.items() if value is not None}
+            shutil.rmtree(self.folder / "original", ignore_errors=True)
+            torch.manual_seed(7)
+            before = loader.from_config(transformers.CONFIG_MAPPING[kind](**sizes)).eval()
+            original = self.saved(before)
+            for form in [["nf4", "--double-quant"], ["int8"]]:
+                with self.subTest(kind=kind, form=form):
+                    out = self.fresh("quantized")
+                    qfmt("quantize", original, out, "--format", *form, "--quiet")
+                    model, report = self.load(out, torch.float32, loader, output_loading_info=True)
+                    self.assertFalse({k: v for k, v in report.items() if v})
+                    quantized = self.check_decoded(model, out, torch.float32) if modules else {}
+                    self.assertEqual(len(quantized_modules(model)), modules)
+                    after = dict(model.named_parameters())
+                    for name, tensor in before.named_parameters():
+                        if name.rsplit(".", 1)[0] not in quantized:
+                            self.assertTrue(torch.equal(after[name].cpu(), tensor), name)
+
     @unittest.skipUnless(MINILM.is_file(), "examples/quickstart.sh fetches all-MiniLM-L6-v2")
     def test_minilm(self):
         config = transformers.BertConfig(
@@ -259,6 +313,38 @@ class QfmtToTransformers(Case):
             modules = self.check_decoded(model, out, torch.float32)
             self.assertEqual(len(modules), 37)
             self.check_runs(model)
+
+
+class Plan(Case):
+    """The parameters that `qfmt plan` counts from config.json are those of transformers' models."""
+    SIZES = dict(vocab_size=500, hidden_size=96, intermediate_size=176, num_hidden_layers=3,
+                 num_attention_heads=6, num_key_value_heads=2, pad_token_id=None,
+                 bos_token_id=None, eos_token_id=None)
+    GPT2 = dict(vocab_size=500, n_embd=96, n_layer=3, n_head=6, n_positions=77, bos_token_id=None,
+                eos_token_id=None)
+
+    def test_counts(self):
+        for kind in ["llama", "mistral", "mixtral", "qwen2", "qwen3", "granite", "gemma", "gemma2",
+                     "gemma3_text"]:
+            for more in [{}, {"tie_word_embeddings": True}, {"tie_word_embeddings": False},
+                         {"head_dim": 24}, {"attention_bias": True}]:
+                self.check_count(kind, {**self.SIZES, **more})
+        self.check_count("llama", {**self.SIZES, "mlp_bias": True})
+        self.check_count("mixtral", {**self.SIZES, "num_local_experts": 5})
+        for more in [{}, {"n_inner": 100}, {"tie_word_embeddings": False}]:
+            self.check_count("gpt2", {**self.GPT2, **more})
+        self.check_count("bert", self.SIZES, transformers.AutoModel)
+
+    def check_count(self, kind, sizes, loader=transformers.AutoModelForCausalLM):
+        with self.subTest(kind=kind, sizes=sizes):
+            config = transformers.CONFIG_MAPPING[kind](**sizes)
+            with torch.device("meta"):
+                model = loader.from_config(config)
+            path = self.folder / "config.json"
+            path.write_text(json.dumps(config.to_dict(), default=str))
+            plan = json.loads(qfmt("plan", path, "--scheme", "keep", "--dtype", "float16", "--json"))
+            counted = plan["schemes"][0]["ranks"][0]["unquantized"] // 2
+            self.assertEqual(counted, sum(p.numel() for p in model.parameters()))
 
 
 class TransformersToQfmt(Case):
@@ -308,6 +394,7 @@ class TransformersToQfmt(Case):
                             self.check_packed(torch.randn(shape), quant_type, blocksize, nested)
 
     def check_packed(self, values, quant_type, blocksize, nested):
+        values = values.to(DEVICE)
         packed, state = bnb.functional.quantize_4bit(values, blocksize=blocksize,
                                                      quant_type=quant_type, compress_statistics=nested)
         tensors = {"m.weight": packed.contiguous()}
@@ -330,7 +417,7 @@ class TransformersToQfmt(Case):
 
     def test_transposed_codes(self):
         """bitsandbytes gives the transpose where codes are stored as one row."""
-        values = torch.randn(24, 64)
+        values = torch.randn(24, 64, device=DEVICE)
         packed, state = bnb.functional.quantize_4bit(values, quant_type="nf4")
         theirs = bnb.functional.dequantize_4bit(packed.t(), state)
         self.assertEqual(theirs.shape, (64, 24))
@@ -340,15 +427,23 @@ class TransformersToQfmt(Case):
         path, decoded = self.folder / "theirs.safetensors", self.folder / "decoded.safetensors"
         safetensors.torch.save_file(tensors, path, {"format": "pt"})
         qfmt("dequantize", path, decoded, "--quiet")
-        self.assertTrue(torch.equal(tensors_of(decoded)["m.weight"], theirs.contiguous()))
+        self.assertTrue(torch.equal(tensors_of(decoded)["m.weight"], theirs.contiguous().cpu()))
 
 
 if __name__ == "__main__":
     PROGRAM = sys.argv.pop(1)
+    if sys.argv[1:2] == ["--device"]:
+        DEVICE = sys.argv[2]
+        del sys.argv[1:3]
     versions = "\n".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     print(versions, flush=True)
-    (pathlib.Path(sys.prefix) / "versions.txt").write_text(versions + "\n")
+    if DEVICE == "cpu":  # for tests/run.sh
+        (pathlib.Path(sys.prefix) / "versions.txt").write_text(versions + "\n")
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     torch.set_num_threads(2)
-    unittest.main(verbosity=2)
+    done = unittest.main(verbosity=2, exit=False).result
+    if DEVICE == "cuda":
+        print(f"{torch.cuda.get_device_name()}: {counts['weights']} weights, {counts['values']} "
+              "values compared by bits", flush=True)
+    sys.exit(0 if done.wasSuccessful() and done.testsRun > 0 else 1)

@@ -55,6 +55,62 @@ inline Result<Json> parse_json(std::string_view text, std::string const& subject
   return Result<Json>(std::move(json));
 }
 
+namespace detail {
+
+/// What stands for a number that Python writes and JSON has not: such a text, which no sane file
+/// holds as a string of its own.
+inline std::string stand_in(std::string_view word) {
+  return "\"\\u0001" + std::string(word) + "\"";
+}
+
+/// The words NaN, Infinity and -Infinity of a text, outside its strings and where a value ends, as
+/// strings.
+inline std::string without_python_numbers(std::string_view text) {
+  constexpr std::string_view words[]{"NaN", "-Infinity", "Infinity"};
+  auto const stands_here = [&](std::string_view word, std::size_t i) {
+    if (!text.substr(i).starts_with(word)) return false;
+    auto const next = text.find_first_not_of(" \t\r\n", i + word.size());
+    return next != text.npos && std::string_view(",]}").find(text[next]) != text.npos;
+  };
+  std::string result;
+  result.reserve(text.size());
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size();) {
+    auto const word = std::find_if(std::begin(words), std::end(words), [&](std::string_view w) {
+      return !in_string && stands_here(w, i);
+    });
+    if (word != std::end(words)) {
+      result += stand_in(*word);
+      i += word->size();
+      continue;
+    }
+    if (text[i] == '"') in_string = !in_string;
+    if (in_string && text[i] == '\\' && i + 1 < text.size()) result += text[i++];
+    result += text[i++];
+  }
+  return result;
+}
+
+}  // namespace detail
+
+/// parse_json of what Python's json module writes: NaN and the infinities may stand for numbers, as
+/// in some models' config.json, and become strings that python_json_text() turns back.
+inline Result<Json> parse_python_json(std::string_view text, std::string const& subject,
+                                      int depth) {
+  return parse_json(detail::without_python_numbers(text), subject, depth);
+}
+
+/// The text of an object of parse_python_json, indented by two, with a line's end.
+inline std::string python_json_text(Json const& json) {
+  std::string text = json.dump(2) + "\n";
+  for (std::string_view const word : {"NaN", "-Infinity", "Infinity"}) {
+    auto const from = detail::stand_in(word);
+    for (auto at = text.find(from); at != text.npos; at = text.find(from, at + word.size()))
+      text.replace(at, from.size(), word);
+  }
+  return text;
+}
+
 /// The fields of an object, with errors in the name of `subject`.
 class JsonFields {
  public:

@@ -77,18 +77,23 @@ class MappedFile {
   std::string const& path() const { return path_; }
   std::span<std::byte const> bytes() const { return {data_, size_}; }
 
-  /// Gives the memory under these bytes of the file back; they stay readable. `again`: they will be
-  /// read once more, so the system may keep them in its cache.
-  void release(std::span<std::byte const> bytes, bool again = false) const {
+  /// Says that the file will be read from its beginning to its end: the system reads ahead, and
+  /// takes these pages first when it needs room in its cache.
+  void expect_reading_in_order() const {
+    if (data_ == nullptr) return;
+    ::madvise(const_cast<std::byte*>(data_), size_, MADV_SEQUENTIAL);
+    ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_NOREUSE);
+  }
+
+  /// Gives the memory under these bytes of the file back; they stay readable, and the system's
+  /// cache keeps them as long as it likes.
+  void release(std::span<std::byte const> bytes) const {
     auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     auto const begin = static_cast<std::size_t>(bytes.data() - data_);
     std::size_t const first = (begin + page - 1) / page * page;  // whole pages of these bytes only
     std::size_t const last = (begin + bytes.size()) / page * page;
     if (bytes.empty() || first >= last) return;
     ::madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
-    if (again) return;
-    ::posix_fadvise(fd_.get(), static_cast<off_t>(first), static_cast<off_t>(last - first),
-                    POSIX_FADV_DONTNEED);
   }
 
   /// An error if the file has been cut since it was opened: touching what is gone would raise

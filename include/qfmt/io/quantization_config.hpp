@@ -226,7 +226,7 @@ inline Result<std::optional<QuantizationConfig>> parse_model_config(
   if (bytes.size() > SafetensorsLimits::header_bytes)
     return Error{{Errc::header_too_large}, subject, "the config is larger than 100 MB"};
   std::string_view const text(reinterpret_cast<char const*>(bytes.data()), bytes.size());
-  auto const json = parse_json(text, subject, 64);
+  auto const json = parse_python_json(text, subject, 64);
   if (!json) return json.error();
   auto const at = json->find("quantization_config");
   if (at == json->end()) return std::optional<QuantizationConfig>();

@@ -89,11 +89,11 @@ class SafetensorsFile {
   /// An error if the file has been cut since it was opened.
   [[nodiscard]] Error check_unchanged() const { return file_.check_unchanged(); }
 
-  /// Gives the memory under these bytes of the file back; they stay readable. `again`: they will be
-  /// read once more.
-  void release(std::span<std::byte const> bytes, bool again = false) const {
-    file_.release(bytes, again);
-  }
+  /// Says that the file will be read from its beginning to its end.
+  void expect_reading_in_order() const { file_.expect_reading_in_order(); }
+
+  /// Gives the memory under these bytes of the file back; they stay readable.
+  void release(std::span<std::byte const> bytes) const { file_.release(bytes); }
 
  private:
   SafetensorsFile(MappedFile file, SafetensorsHeader header)
@@ -229,10 +229,21 @@ class SafetensorsWriter {
       ssize_t const n = ::pwrite(fd_.get(), bytes.data(), bytes.size(), offset);
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return system_error(temporary_, "writing to it");
+      start_writing(offset, n);
       bytes = bytes.subspan(static_cast<std::size_t>(n));
       offset += n;
     }
     return {};
+  }
+
+  /// Sends large pieces on their way to the disk while the next ones are made, so that commit()
+  /// waits for little. Without an effect on what is written, and nothing depends on it.
+  void start_writing([[maybe_unused]] std::int64_t offset,
+                     [[maybe_unused]] std::int64_t count) const {
+#ifdef SYNC_FILE_RANGE_WRITE
+    constexpr std::int64_t large = 1 << 20;
+    if (count >= large) ::sync_file_range(fd_.get(), offset, count, SYNC_FILE_RANGE_WRITE);
+#endif
   }
 
   Error rename() const {
