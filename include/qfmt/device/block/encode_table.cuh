@@ -49,7 +49,7 @@ class EncodeTable {
   static constexpr int row_bytes = copies * static_cast<int>(sizeof(Step));
 
   struct Steps {
-    uint2 entry[by_steps ? steps : 1][copies];
+    alignas(16) uint2 entry[by_steps ? steps : 1][copies];
   };
   struct Keys {
     float below[256];
@@ -66,14 +66,15 @@ class EncodeTable {
   /// Called by every thread of a one-dimensional block of Threads, which synchronises before use.
   __device__ void fill() {
     if constexpr (by_steps) {
-      constexpr unsigned entries = steps * copies;
+      constexpr unsigned pairs = steps * copies / 2;
 #pragma unroll
-      for (unsigned first = 0; first < entries; first += Threads) {
-        unsigned const i = first + threadIdx.x;
-        if (i >= entries) break;
-        uint2 step = *reinterpret_cast<uint2 const*>(&detail::constant_steps<F>.step[i / copies]);
-        if (in_order) step.y &= 15u;  // `above` is one more than `below`
-        storage_.entry[i / copies][i % copies] = step;
+      for (unsigned first = 0; first < pairs; first += Threads) {
+        unsigned const i = first + threadIdx.x, step = i / (copies / 2);
+        if (i >= pairs) break;
+        uint2 e = *reinterpret_cast<uint2 const*>(&detail::constant_steps<F>.step[step]);
+        if (in_order) e.y &= 15u;  // `above` is one more than `below`
+        *reinterpret_cast<uint4*>(&storage_.entry[step][i % (copies / 2) * 2]) = {e.x, e.y, e.x,
+                                                                                  e.y};
       }
     } else if constexpr (by_keys) {
       for (unsigned i = threadIdx.x; i < 256; i += Threads)

@@ -2,9 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "qfmt/codec/options.hpp"
+#include "qfmt/device/block/scale_mean.cuh"
 #include "qfmt/device/warp/block_encoder.cuh"
 #include "qfmt/ptx/memory.cuh"
-#include "qfmt/scheme/scheme.hpp"
 
 namespace qfmt::inline v0 {
 namespace grid QFMT_HIDDEN {
@@ -15,6 +16,7 @@ template <int Bits, Element T>
 struct QuantizeTuning {
   static constexpr int warps = 4;
   static constexpr int packs = Bits == 8 && sizeof(T) == 2 ? 4 : 8;  // 16-byte loads of a lane
+  static constexpr int prefetch_ahead = 0;  // blocks of threads whose values one asks the L2 for
 
   /// Blocks of threads that an SM holds. A block of values that is longer than a tile, or a kernel
   /// for any alignment, takes the registers it needs.
@@ -24,16 +26,24 @@ struct QuantizeTuning {
   }
 };
 
+/// Values that a block of threads quantizes.
+template <SchemeSpec S, Element T, class Tuning = QuantizeTuning<S::bits, T>>
+inline constexpr int quantize_tile = Tuning::warps*
+    warp::BlockEncoder<typename S::format, S::block_size, T, Nearest, Tuning::packs>::tile;
+
 /// Codes and f32 scales of `size` values in blocks of S::block_size.     values: (size)
-/// Aligned: values to 16 bytes, out.codes to a pack of codes, and `size` is whole tiles of a warp.
+/// Aligned: values to 16 bytes, out.codes to a pack of codes, and `size` is whole tiles of a block
+/// of threads. Nested: sums[b] is the node of ScaleSumTree over the scales of block of threads b.
 template <SchemeSpec S, Element T, class Encoder, bool Aligned,
           class Tuning = QuantizeTuning<S::bits, T>>
 __launch_bounds__(Tuning::warps* warp::size,
                   Tuning::blocks_per_sm(S::block_size, Aligned)) __global__
-    void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
+    void quantize_kernel(T const* values, int64_t size, warp::Encoded out,
+                         [[maybe_unused]] ScaleSum* sums) {
   using F = typename S::format;
   using Blocks = warp::BlockEncoder<F, S::block_size, T, Encoder, Tuning::packs>;
   using Table = block::EncodeTable<F, Tuning::warps * warp::size>;
+  static_assert(!S::is_nested || quantize_tile<S, T, Tuning> >= values_per_scale_sum);
   __shared__ typename Table::TempStorage storage;
   Table table(storage);
 
@@ -43,10 +53,26 @@ __launch_bounds__(Tuning::warps* warp::size,
   int const n = left >= Blocks::tile ? Blocks::tile : left > 0 ? static_cast<int>(left) : 0;
   typename Blocks::Values packs[Blocks::packs];
   if (!Aligned || n > 0) Blocks::template load<Aligned>(values + first, n, packs);
+  if constexpr (Aligned && Tuning::prefetch_ahead > 0) {
+    constexpr uint32_t bytes = Tuning::warps * Blocks::tile * sizeof(T);
+    int64_t const block = int64_t{blockIdx.x} + Tuning::prefetch_ahead;
+    if (threadIdx.x == 0 && block < gridDim.x)
+      ptx::prefetch_l2(reinterpret_cast<uint8_t const*>(values) + block * bytes, bytes);
+  }
   table.fill();
   ptx::launch_dependents();
   __syncthreads();
-  if (n > 0) Blocks::template encode<Aligned>(packs, first, n, table, out);
+  [[maybe_unused]] ScaleSum sum{};
+  if (n > 0) {
+    auto const scales = Blocks::template encode<Aligned>(packs, first, n, table, out);
+    if constexpr (S::is_nested) sum = scales.sum();
+  }
+  if constexpr (S::is_nested) {
+    using Summer = block::WarpSummer<Tuning::warps>;
+    __shared__ typename Summer::TempStorage sum_storage;
+    sum = Summer(sum_storage)(sum);
+    if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+  }
 }
 
 }  // namespace grid

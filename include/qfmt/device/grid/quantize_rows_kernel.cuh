@@ -43,8 +43,7 @@ __launch_bounds__(Threads, 1024 / Threads) __global__
   int64_t const mine = int64_t{threadIdx.x} * pack;
   constexpr int64_t stride = int64_t{Threads} * pack;
 
-  Peak peaks_of_thread[1];
-  Peak& peak = peaks_of_thread[0];
+  Peak peak;
   peak.add(Values{});  // a row's absmax starts from 0
   Values kept[row_packs];
 #pragma unroll
@@ -52,14 +51,15 @@ __launch_bounds__(Threads, 1024 / Threads) __global__
 #pragma unroll
   for (int p = 0; p < row_packs; ++p) peak.add(kept[p]);
   for (int64_t i = mine + row_packs * stride; i < row_length; i += stride) peak.add(load(i));
-  warp::merge_peaks(peaks_of_thread);
+  warp::merge_peak(peak);
   if (warp::lane() == 0) peaks[threadIdx.x / warp::size] = peak.state;
   __syncthreads();
 #pragma unroll
   for (int w = 0; w < warps; ++w) peak.merge(peaks[w]);
 
   float const absmax = peak.absmax();
-  thread::BlockRounding<Encoder, F> const rounding(absmax);
+  using Rounding = thread::BlockRounding<Encoder, F>;
+  Rounding const rounding(absmax);
   if (threadIdx.x == 0) out.absmax[blockIdx.x] = absmax;
   auto const store = [&](thread::PackOf<F, pack> const& packed, int64_t i) {
     int const n = valid(i);
@@ -72,9 +72,10 @@ __launch_bounds__(Threads, 1024 / Threads) __global__
   if (rounding.uses_table()) {
 #pragma unroll
     for (int p = 0; p < row_packs; ++p)
-      store(thread::encode_by_table<F>(kept[p], rounding, table), mine + p * stride);
+      store(thread::encode_by_table<F, Rounding>(kept[p], rounding.factor(), table),
+            mine + p * stride);
     for (int64_t i = mine + row_packs * stride; i < row_length; i += stride)
-      store(thread::encode_by_table<F>(load(i), rounding, table), i);
+      store(thread::encode_by_table<F, Rounding>(load(i), rounding.factor(), table), i);
   } else {  // rare, and so read again rather than kept
     for (int64_t i = mine; i < row_length; i += stride) {
       Values const v = load(i);
