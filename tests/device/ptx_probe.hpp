@@ -123,7 +123,7 @@ void probe_tensor_copies(Machine& m, Maps& maps) {
       maps["tensor_copy.no_map"] = {1};
       return;
     }
-    int const places[][2] = {{0, 0}, {8, 64}, {32, 160}, {-3, -8}};
+    int const places[][2] = {{0, 0}, {8, 64}, {32, 160}, {-3, -16 / bytes}};
     std::string const name = "tensor_copy.b" + std::to_string(8 * bytes);
     for (auto const& [row, col] : places)
       maps[name + ".r" + std::to_string(row) + ".c" + std::to_string(col)] =

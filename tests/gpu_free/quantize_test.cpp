@@ -258,33 +258,30 @@ TEST_CASE("quantize_scales: the offset is given", "[quantize]") {
   }
 }
 
-TEST_CASE("quantize_scales: more scales than the grid takes at once", "[quantize]") {
+TEST_CASE("quantize_scales: scales beyond 2^32", "[quantize]") {
   using S = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;
-  constexpr std::int64_t second =
-      device::detail::most_scale_encoders * 4096;  // scales of one round of the grid
-  constexpr std::int64_t blocks = second + 3001;
-  std::vector<float> absmax(static_cast<std::size_t>(blocks));
+  constexpr std::int64_t first = (std::int64_t{1} << 32) - 4096, count = 4096 + 3001;
+  constexpr std::int64_t blocks = first + count;
+  std::vector<float> absmax(count);
   for (std::size_t i = 0; i < absmax.size(); ++i)
     absmax[i] = static_cast<float>(mix(3, i) % 1000) * 0.01f;
   std::vector<std::uint8_t> codes(absmax.size());
-  std::vector<float> absmax2(static_cast<std::size_t>(block_count<AbsmaxScheme>(blocks)));
-  encode_scales(absmax.data(), 0, blocks, 5.f, {codes.data(), {absmax2.data()}, blocks});
-  DeviceBuffer<float> const in(absmax);
-  DeviceBuffer<std::uint8_t> values_codes(blocks * 8, 0, true), inner(blocks);
-  DeviceBuffer<float> scales(static_cast<std::int64_t>(absmax2.size()));
+  std::vector<float> absmax2(static_cast<std::size_t>(block_count<AbsmaxScheme>(count)));
+  encode_scales(absmax.data(), 0, count, 5.f, {codes.data(), {absmax2.data()}, count});
+  // Sparse memory: only the pages of the last scales exist, and only the last blocks run.
+  DeviceBuffer<float> in(blocks, 0, true), scales(block_count<AbsmaxScheme>(blocks), 0, true);
+  in.write(absmax, first);
+  DeviceBuffer<std::uint8_t> values_codes(blocks * 8, 0, true), inner(blocks, 0, true);
   DeviceBuffer<float> given(std::vector<float>{5.f});
   QuantizedSpan<S> out{
       values_codes.data(), {{inner.data(), {scales.data()}, blocks}, given.data()}, blocks * 16};
-  // The first blocks of the grid: theirs are the beginnings of both rounds.
-  gpu_free::settings().runs_block = [](std::uint64_t i, std::uint64_t) { return i < 2; };
+  gpu_free::settings().runs_block = [](std::uint64_t i, std::uint64_t n) { return i + 2 >= n; };
   Status const s = device::quantize_scales(in.data(), out, nullptr);
   gpu_free::settings().runs_block = nullptr;
   REQUIRE(s.code == Errc::ok);
-  REQUIRE(inner.is_written(0, 4096));
-  REQUIRE(inner.is_written(second, blocks - second));
-  auto const found = inner.host();
-  REQUIRE(std::equal(found.begin(), found.begin() + 4096, codes.begin()));
-  REQUIRE(std::equal(found.begin() + second, found.end(), codes.begin() + second));
+  REQUIRE(inner.is_written(first, count));
+  REQUIRE(inner.host(first, count) == codes);
+  REQUIRE(scales.host(first / 256, static_cast<std::int64_t>(absmax2.size())) == absmax2);
 }
 
 TEST_CASE("quantize: refusals launch nothing", "[quantize]") {

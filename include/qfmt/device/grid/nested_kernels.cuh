@@ -42,9 +42,9 @@ __device__ inline float mean_of(ScaleSum const* nodes, int64_t size) {
 }
 
 struct EncodeScalesTuning {
-  static constexpr int warps = 8;
-  static constexpr int packs = 4;  // 16-byte loads of a lane
-  static constexpr int blocks_per_sm = 5;
+  static constexpr int warps = 4;
+  static constexpr int packs = 8;  // 16-byte loads of a lane
+  static constexpr int blocks_per_sm = 8;
 };
 
 /// Scales that a warp encodes in one round.
@@ -65,35 +65,37 @@ __launch_bounds__(Tuning::warps* warp::size, Aligned ? Tuning::blocks_per_sm : 1
   using Table = block::EncodeTable<AbsmaxScheme::format, Tuning::warps * warp::size>;
   __shared__ typename Table::TempStorage storage;
   Table table(storage);
+  int64_t const tile = int64_t{blockIdx.x} * Tuning::warps + threadIdx.x / warp::size;
+  int64_t const first = tile * Blocks::tile;
+  if constexpr (Aligned) {  // the values, too, have long pushed the first scales out of the L2
+    if (warp::lane() == 0 && first < blocks)
+      ptx::prefetch_l2(absmax + first, Blocks::tile * sizeof(float));
+  }
   table.fill();
   __syncthreads();
   ptx::wait_for_dependencies();
+  if (first >= blocks) return;
 
-  int64_t const stride = int64_t{gridDim.x} * Tuning::warps * Blocks::tile;
-  int64_t first = (int64_t{blockIdx.x} * Tuning::warps + threadIdx.x / warp::size) * Blocks::tile;
-  float offset = 0.f;
-  for (bool is_first = true; first < blocks; first += stride, is_first = false) {
-    int const n = blocks - first < Blocks::tile ? static_cast<int>(blocks - first) : Blocks::tile;
-    typename Blocks::Values centred[Blocks::packs];
-    if constexpr (Aligned) {
+  int const n = blocks - first < Blocks::tile ? static_cast<int>(blocks - first) : Blocks::tile;
+  typename Blocks::Values centred[Blocks::packs];
+  if constexpr (Aligned) {
 #pragma unroll
-      for (int p = 0; p < Blocks::packs; ++p) {  // written by a kernel that may just have ended
-        uint4 const v = ptx::load_global(absmax + first + Blocks::value_of(p));
-        centred[p] = {{v.x, v.y, v.z, v.w}};
-      }
-    } else {
-      Blocks::template load<false>(absmax + first, n, centred);
+    for (int p = 0; p < Blocks::packs; ++p) {  // written by a kernel that may just have ended
+      uint4 const v = ptx::load_global(absmax + first + Blocks::value_of(p));
+      centred[p] = {{v.x, v.y, v.z, v.w}};
     }
-    if (is_first) offset = nodes == nullptr ? *out.offset : mean_of(nodes, size);
-#pragma unroll
-    for (int p = 0; p < Blocks::packs; ++p)
-#pragma unroll
-      for (int i = 0; i < Blocks::values_per_pack; ++i)
-        if (Aligned || i < Blocks::valid(p, n))
-          centred[p].word[i] = float_bits(exact::sub(float_from_bits(centred[p].word[i]), offset));
-    Blocks::template encode<Aligned>(centred, first, n, table, out.inner);
+  } else {
+    Blocks::template load<false>(absmax + first, n, centred);
   }
-  if (nodes != nullptr && blockIdx.x == 0 && threadIdx.x == 0) *out.offset = offset;
+  float const offset = nodes == nullptr ? *out.offset : mean_of(nodes, size);
+  if (nodes != nullptr && first == 0 && warp::lane() == 0) *out.offset = offset;
+#pragma unroll
+  for (int p = 0; p < Blocks::packs; ++p)
+#pragma unroll
+    for (int i = 0; i < Blocks::values_per_pack; ++i)
+      if (Aligned || i < Blocks::valid(p, n))
+        centred[p].word[i] = float_bits(exact::sub(float_from_bits(centred[p].word[i]), offset));
+  Blocks::template encode<Aligned>(centred, first, n, table, out.inner);
 }
 
 }  // namespace grid

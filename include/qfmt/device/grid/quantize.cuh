@@ -70,9 +70,6 @@ Status quantize_plain(T const* values, int64_t size, [[maybe_unused]] int64_t ro
   }
 }
 
-/// Each warp sums the last level again, so there are not more blocks than fill a large GPU.
-inline constexpr int64_t most_scale_encoders = 1024;
-
 /// Nested scales of `blocks` plain ones, given at most last_scale_sums nodes whose sum is theirs;
 /// null: the offset.
 template <class Encoder>
@@ -82,18 +79,14 @@ Status encode_scales(float const* absmax, int64_t blocks, ScaleSum const* nodes,
   bool const aligned = is_aligned(absmax, 16) && is_aligned(out.inner.codes, 4);
   int64_t const whole = aligned ? blocks - blocks % tile : 0;
   LaunchShape shape{.threads = warps * warp::size, .begins_early = true};
-  auto const blocks_for = [](int64_t scales) {
-    int64_t const wanted = ceil_div(scales, int64_t{tile} * warps);
-    return wanted < most_scale_encoders ? wanted : most_scale_encoders;
-  };
-  shape.blocks = blocks_for(whole);
+  shape.blocks = ceil_div(whole, int64_t{tile} * warps);
   if (Status const s = launch(grid::encode_scales_kernel<Encoder, true>, shape, stream, absmax,
                               whole, nodes, node_count, out);
       !s)
     return s;
   out.inner.codes += whole;  // what is left, or all of it
   out.inner.absmax += whole / AbsmaxScheme::block_size;
-  shape.blocks = blocks_for(blocks - whole);
+  shape.blocks = ceil_div(blocks - whole, int64_t{tile} * warps);
   return launch(grid::encode_scales_kernel<Encoder, false>, shape, stream, absmax + whole,
                 blocks - whole, nodes, node_count, out);
 }

@@ -16,14 +16,18 @@ template <int Bits, Element T>
 struct QuantizeTuning {
   static constexpr int warps = 4;
   static constexpr int packs = Bits == 8 && sizeof(T) == 2 ? 4 : 8;  // 16-byte loads of a lane
-  static constexpr int prefetch_ahead = 0;  // blocks of threads whose values one asks the L2 for
 
-  /// Blocks of threads that an SM holds. A block of values that is longer than a tile, or a kernel
-  /// for any alignment, takes the registers it needs.
+  /// Blocks of threads that an SM holds; a block of values that is longer than a tile makes it
+  /// longer, and a kernel for any alignment takes the registers it needs.
   QFMT_HD static constexpr int blocks_per_sm(int block_size, bool aligned) {
-    if (!aligned || block_size > packs * warp::size * thread::elements_per_vector<T>) return 1;
-    return packs == 4 ? 8 : sizeof(T) == 2 ? 5 : 4;
+    int const most = block_size / (warp::size * thread::elements_per_vector<T>);  // packs a lane
+    if (!aligned) return 1;
+    if (most > packs) return most > 16 ? 3 : most > 8 ? (Bits == 4 ? 5 : 4) : 7;
+    return packs == 4 ? 8 : sizeof(T) == 2 ? 7 : 5;
   }
+  /// How many blocks of threads ahead of its own one asks the L2 for values, where few loads are in
+  /// flight; 0: it does not.
+  static constexpr int prefetch_ahead = packs == 4 ? 660 : 0;
 };
 
 /// Values that a block of threads quantizes.

@@ -105,10 +105,24 @@ struct BlockEncoder {
       for (int p = 0; p < packs; ++p)
         store(thread::encode_by_table<F, Rounding>(values[p], of_pack(factor, p), table), p);
     } else {
-#pragma unroll
-      for (int p = 0; p < packs; ++p)
-        store(thread::encode_by_rule<F>(values[p], Rounding(of_pack(scales.absmax, p))), p);
       count(values, n, out.count);
+      Values rest[packs];
+      float absmax[packs];
+#pragma unroll
+      for (int p = 0; p < packs; ++p) {
+        rest[p] = values[p];
+        absmax[p] = of_pack(scales.absmax, p);
+      }
+      // Rare, so a loop that shifts packs through registers rather than many copies of a long rule.
+#pragma unroll 1
+      for (int p = 0; p < packs; ++p) {
+        store(thread::encode_by_rule<F>(rest[0], Rounding(absmax[0])), p);
+#pragma unroll
+        for (int q = 1; q < packs; ++q) {
+          rest[q - 1] = rest[q];
+          absmax[q - 1] = absmax[q];
+        }
+      }
     }
     scales.store(out.absmax + first / BlockSize);
     return scales;
