@@ -242,7 +242,8 @@ TEST_CASE("ldmatrix by the manual's figures", "[ptx]") {
 TEST_CASE("tensor copies land swizzled, zeros outside", "[ptx]") {
   auto const maps = maps_of(probe::probe_tensor_copies<Cpu>);
   for (int bytes = 1; bytes <= 2; ++bytes)
-    for (auto const& [row, col] : {std::pair{0, 0}, {8, 64}, {32, 160}, {-3, -16 / bytes}, {4, 32}}) {
+    for (auto const& [row, col] :
+         {std::pair{0, 0}, {8, 64}, {32, 160}, {-3, -16 / bytes}, {4, 32}}) {
       std::vector<uint8_t> tile(2048, 0);
       for (int r = 0; r < 16; ++r)
         for (int e = 0; e < 128 / bytes; ++e) {
