@@ -109,7 +109,8 @@ void probe_matrices(Machine& m, Maps& maps) {
 }
 
 /// A matrix of 40 rows and 200 columns, rows 416 (or 208) bytes apart, seen through tiles of 16
-/// rows: inside, over the right and lower edges, and left and above of the first element.
+/// rows: inside, over the right and lower edges, and left and above of the first element. Columns
+/// begin multiples of 16 bytes: others stop the kernel with an illegal instruction.
 template <class Machine>
 void probe_tensor_copies(Machine& m, Maps& maps) {
   for (int bytes = 1; bytes <= 2; ++bytes) {

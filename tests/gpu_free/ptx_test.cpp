@@ -268,6 +268,25 @@ TEST_CASE("tensor copies land swizzled, zeros outside", "[ptx]") {
     }
 }
 
+TEST_CASE("tensor copies begin multiples of 16 bytes", "[ptx]") {
+  Cpu cpu;
+  gpu_free::DeviceBuffer<uint32_t> out(512);
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(1);
+  config.blockDim = dim3(64);
+  config.dynamicSmemBytes = 2048 + 64;
+  for (int bytes = 1; bytes <= 2; ++bytes) {
+    std::vector<uint8_t> const matrix(static_cast<std::size_t>(40 * 208 * bytes), 1);
+    qfmt::ptx::TensorMap map{};
+    REQUIRE(qfmt::ptx::make_tensor_map(map, cpu.upload(matrix),
+                                       {40, 200, 208 * bytes, bytes, 16}) == cudaSuccess);
+    for (int const col : {1, 4, 8 / bytes, -8 / bytes, 100})
+      REQUIRE_THROWS_AS(
+          cudaLaunchKernelEx(&config, probe::tensor_copy<false>, map, 0, col, 2048u, out.data()),
+          gpu_free::Fault);
+  }
+}
+
 TEST_CASE("bulk copies, copies of threads and clusters", "[ptx]") {
   auto const maps = maps_of(probe::probe_copies<Cpu>);
   probe::Words expected;

@@ -260,7 +260,9 @@ TEST_CASE("quantize_scales: the offset is given", "[quantize]") {
 
 TEST_CASE("quantize_scales: scales beyond 2^32", "[quantize]") {
   using S = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;
-  constexpr std::int64_t first = (std::int64_t{1} << 32) - 4096, count = 4096 + 3001;
+  constexpr std::int64_t tile =  // of a block of threads
+      std::int64_t{grid::encode_scales_tile<>} * grid::EncodeScalesTuning::warps;
+  constexpr std::int64_t first = (std::int64_t{1} << 32) - tile, count = tile + 3001;
   constexpr std::int64_t blocks = first + count;
   std::vector<float> absmax(count);
   for (std::size_t i = 0; i < absmax.size(); ++i)
@@ -268,7 +270,8 @@ TEST_CASE("quantize_scales: scales beyond 2^32", "[quantize]") {
   std::vector<std::uint8_t> codes(absmax.size());
   std::vector<float> absmax2(static_cast<std::size_t>(block_count<AbsmaxScheme>(count)));
   encode_scales(absmax.data(), 0, count, 5.f, {codes.data(), {absmax2.data()}, count});
-  // Sparse memory: only the pages of the last scales exist, and only the last blocks run.
+  // Sparse memory: only the pages of the last scales exist, and only the last two blocks of each
+  // launch run: those from `first` on.
   DeviceBuffer<float> in(blocks, 0, true), scales(block_count<AbsmaxScheme>(blocks), 0, true);
   in.write(absmax, first);
   DeviceBuffer<std::uint8_t> values_codes(blocks * 8, 0, true), inner(blocks, 0, true);

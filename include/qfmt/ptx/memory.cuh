@@ -21,13 +21,6 @@ __device__ inline void store_global(void* to, uint2 v) {
   asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(v.x), "r"(v.y) : "memory");
 }
 
-/// The same for what is not read again soon: it leaves the L2 first.
-__device__ inline void store_global_once(void* to, uint4 v) {
-  asm volatile("st.global.cs.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(to), "r"(v.x), "r"(v.y),
-               "r"(v.z), "r"(v.w)
-               : "memory");
-}
-
 /// Reads 16 bytes of global memory in one access, in order with what stands before and after it;
 /// `from` is a multiple of 16.
 __device__ inline uint4 load_global(void const* from) {

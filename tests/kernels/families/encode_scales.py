@@ -5,7 +5,7 @@
 HEADER = "qfmt/device/grid/nested_kernels.cuh"
 KERNEL = "grid::encode_scales_kernel<{encoder}, {aligned}>"
 AXES = ("encoder", "aligned")
-PACKS = 4  # loads of a lane in flight
+PACKS = 8  # loads of a lane in flight
 
 
 def applies(row):

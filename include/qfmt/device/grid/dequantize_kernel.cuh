@@ -16,8 +16,8 @@ struct DequantizeTuning {
   static constexpr int threads = 512;
   static constexpr int packs =
       S::is_nested && sizeof(T) == 2 ? 4 : 2;  // 16-byte stores of a thread
-  static constexpr int prefetch_group = 4;     // blocks for which one block asks the L2 for codes
-  static constexpr int prefetch_ahead = packs == 4 ? 32 : 64;  // groups
+  static constexpr int prefetch_group = 8;     // blocks for which one block asks the L2 for codes
+  static constexpr int prefetch_ahead = packs == 4 ? 4 : 8;  // groups
 };
 
 /// Threads that an SM of the architecture being compiled for holds; ptxas refuses to be asked for
@@ -56,7 +56,7 @@ __launch_bounds__(Tuning::threads, Aligned ? threads_per_sm() / Tuning::threads 
                          [[maybe_unused]] int count) {
     auto const rounded = thread::round_to<T>(values);
     if constexpr (Aligned) {
-      thread::store_elements_once(rounded, out + first + i);
+      thread::store_elements(rounded, out + first + i);
     } else {
       thread::store_elements(rounded, out + first + i, count);
     }

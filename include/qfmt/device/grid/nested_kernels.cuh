@@ -42,9 +42,9 @@ __device__ inline float mean_of(ScaleSum const* nodes, int64_t size) {
 }
 
 struct EncodeScalesTuning {
-  static constexpr int warps = 4;
+  static constexpr int warps = 8;
   static constexpr int packs = 8;  // 16-byte loads of a lane
-  static constexpr int blocks_per_sm = 8;
+  static constexpr int blocks_per_sm = 4;
 };
 
 /// Scales that a warp encodes in one round.

@@ -10,24 +10,21 @@
 namespace qfmt::inline v0 {
 namespace grid QFMT_HIDDEN {
 
-/// Measured on an H200 (bench/results): small blocks with long tiles where work per value is the
-/// limit, shorter tiles and more of them where 8-bit codes of 16-bit values make memory the limit.
+/// Measured on an H200 (bench/results): small blocks with long tiles, and as many of them on an SM
+/// as registers allow without spills.
 template <int Bits, Element T>
 struct QuantizeTuning {
   static constexpr int warps = 4;
-  static constexpr int packs = Bits == 8 && sizeof(T) == 2 ? 4 : 8;  // 16-byte loads of a lane
+  static constexpr int packs = 8;  // 16-byte loads of a lane
 
   /// Blocks of threads that an SM holds; a block of values that is longer than a tile makes it
   /// longer, and a kernel for any alignment takes the registers it needs.
   QFMT_HD static constexpr int blocks_per_sm(int block_size, bool aligned) {
-    int const most = block_size / (warp::size * thread::elements_per_vector<T>);  // packs a lane
+    int const longest = block_size / (warp::size * thread::elements_per_vector<T>);  // packs a lane
     if (!aligned) return 1;
-    if (most > packs) return most > 16 ? 3 : most > 8 ? (Bits == 4 ? 5 : 4) : 7;
-    return packs == 4 ? 8 : sizeof(T) == 2 ? 7 : 5;
+    if (longest > packs) return longest > 16 ? 3 : 4;
+    return sizeof(T) == 4 ? 6 : Bits == 4 ? 8 : 7;
   }
-  /// How many blocks of threads ahead of its own one asks the L2 for values, where few loads are in
-  /// flight; 0: it does not.
-  static constexpr int prefetch_ahead = packs == 4 ? 660 : 0;
 };
 
 /// Values that a block of threads quantizes.
@@ -57,12 +54,6 @@ __launch_bounds__(Tuning::warps* warp::size,
   int const n = left >= Blocks::tile ? Blocks::tile : left > 0 ? static_cast<int>(left) : 0;
   typename Blocks::Values packs[Blocks::packs];
   if (!Aligned || n > 0) Blocks::template load<Aligned>(values + first, n, packs);
-  if constexpr (Aligned && Tuning::prefetch_ahead > 0) {
-    constexpr uint32_t bytes = Tuning::warps * Blocks::tile * sizeof(T);
-    int64_t const block = int64_t{blockIdx.x} + Tuning::prefetch_ahead;
-    if (threadIdx.x == 0 && block < gridDim.x)
-      ptx::prefetch_l2(reinterpret_cast<uint8_t const*>(values) + block * bytes, bytes);
-  }
   table.fill();
   ptx::launch_dependents();
   __syncthreads();

@@ -101,13 +101,6 @@ __device__ void store_elements(ElementPack<T, N> const& pack, T* to) {
   store_words(pack, to);
 }
 
-/// All N values, 16 bytes of them, to `to`, which is aligned to 16; not read again soon.
-template <Element T, int N>
-__device__ void store_elements_once(ElementPack<T, N> const& pack, T* to) {
-  static_assert(pack.bytes == 16);
-  ptx::store_global_once(to, {pack.word[0], pack.word[1], pack.word[2], pack.word[3]});
-}
-
 /// The first n values to an address that is aligned for T only.
 template <Element T, int N>
 __device__ void store_elements(ElementPack<T, N> const& pack, T* to, int n) {

@@ -22,8 +22,6 @@ inline void store_global(void* to, uint2 v, GPU_FREE_SITE) {
   *static_cast<uint2*>(to) = v;
 }
 
-inline void store_global_once(void* to, uint4 v, GPU_FREE_SITE) { store_global(to, v, site); }
-
 inline uint4 load_global(void const* from, GPU_FREE_SITE) {
   if (reinterpret_cast<uintptr_t>(from) % 16 != 0)
     gpu_free::fail("load_global: the address is a multiple of 16", site);
