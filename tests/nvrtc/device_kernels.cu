@@ -155,6 +155,7 @@ __global__ void every_wrapper(__grid_constant__ ptx::TensorMap const map, float 
   r += tensor_core_wrappers<float16>(shared) + tensor_core_wrappers<bfloat16>(shared);
   r += warpgroup_wrappers(&map, &barrier);
   ptx::launch_dependents();
-  ptx::store_global(to + threadIdx.x * 4, uint4{0u, 1u, 2u, float_bits(r)});
+  uint4 const v = ptx::load_global(from);
+  ptx::store_global(to + threadIdx.x * 4, uint4{v.x, 1u, 2u, float_bits(r)});
   ptx::store_global(to + threadIdx.x * 2, uint2{0u, float_bits(r)});
 }

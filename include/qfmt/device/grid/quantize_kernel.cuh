@@ -22,7 +22,7 @@ struct QuantizeTuning {
   QFMT_HD static constexpr int blocks_per_sm(int block_size, bool aligned) {
     int const longest = block_size / (warp::size * thread::elements_per_vector<T>);  // packs a lane
     if (!aligned) return 1;
-    if (longest > packs) return longest > 16 ? 3 : 4;
+    if (longest > packs) return longest > 16 || Bits == 8 ? 3 : 4;
     return sizeof(T) == 4 ? 6 : Bits == 4 ? 8 : 7;
   }
 };
