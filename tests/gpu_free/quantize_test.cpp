@@ -129,28 +129,41 @@ TEMPLATE_LIST_TEST_CASE("quantize: the peak may be anywhere", "[quantize]", Case
   }
 }
 
-TEST_CASE("quantize: the offset's tree, level by level", "[quantize]") {
-  // 1 + 2^-24 is half-way between two floats, and 2^-53 more is lost in f64. Two such scales that
-  // meet each other first (at level `low`) before they meet the 1 (at level `high`) are 2^-52 and
-  // count; in another order each of them is lost. Needs values as small as 2^-53.
+namespace {
+
+/// 1 + 2^-24 is half-way between two floats, and 2^-53 more is lost in f64. Two such scales that
+/// meet each other before they meet the 1 are 2^-52 and count; in another order each of them is
+/// lost. The tree brings `first` and `second` together first. Needs values as small as 2^-53.
+void check_tree(std::int64_t blocks, std::int64_t first, std::int64_t second) {
   using S = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;
   using T = std::conditional_t<std::same_as<GPU_FREE_TYPE, float16>, float, GPU_FREE_TYPE>;
-  constexpr std::int64_t blocks = 4096;
-  for (int high = 1; high < 12; ++high)
-    for (int low = 0; low<high; low += high> 4 ? 3 : 1) {
-      INFO("levels " << low << " and " << high);
-      std::vector<T> values(blocks * 16, from_float<T>(0.f));
-      auto const set = [&](std::int64_t block, float x) {
-        values[static_cast<std::size_t>(block * 16 + block % 16)] = from_float<T>(x);
-      };
-      set(0, 1.f);
-      set(1, 0x1p-24f);
-      set(1 << high, 0x1p-53f);
-      set((1 << high) + (1 << low), 0x1p-53f);
-      auto const host = host_tensor<S>(1, blocks * 16, values);
-      REQUIRE(*host.span().scales.offset == 0x1.000002p0f / blocks);
-      check_values<S, T>(values, 1, 0, 0, 0);
-    }
+  INFO("blocks " << first << " and " << second << " of " << blocks);
+  std::vector<T> values(static_cast<std::size_t>(blocks * 16), from_float<T>(0.f));
+  auto const set = [&](std::int64_t block, float x) {
+    values[static_cast<std::size_t>(block * 16 + block % 16)] = from_float<T>(x);
+  };
+  set(0, 1.f);
+  set(1, 0x1p-24f);
+  set(first, 0x1p-53f);
+  set(second, 0x1p-53f);
+  auto const host = host_tensor<S>(1, blocks * 16, values);
+  REQUIRE(*host.span().scales.offset == 0x1.000002p0f / static_cast<float>(blocks));
+  check_values<S, T>(values, 1, 0, 0, 0);
+}
+
+}  // namespace
+
+TEST_CASE("quantize: the offset's tree, level by level", "[quantize]") {
+  for (int high = 1; high < 12; ++high) {
+    for (int low = 0; low<high - 1; low += high> 4 ? 3 : 1)
+      check_tree(4096, 1 << high, (1 << high) + (1 << low));
+    check_tree(4096, 1 << high, (1 << high) + (1 << (high - 1)));
+  }
+}
+
+TEST_CASE("quantize: the offset's tree where the last sums are many", "[quantize]") {
+  // 64 sums of 512 scales (128 of 256 for floats): the first two of the second half meet first.
+  check_tree(32768, 16384, 16384 + 512);
 }
 
 TEMPLATE_LIST_TEST_CASE("quantize: nested scales of many groups", "[quantize]", Cases) {

@@ -14,10 +14,20 @@ namespace grid QFMT_HIDDEN {
 /// what does not fit is read a second time.
 inline constexpr int row_packs = 8;
 
+/// Blocks of Threads that an SM holds, by the registers that the architecture being compiled for
+/// takes without spills.
+QFMT_HD constexpr int row_blocks_per_sm(int threads) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+  return 640 / threads;
+#else
+  return 1024 / threads;
+#endif
+}
+
 /// One block quantizes one row: codes, and absmax per row.     values: (rows, row_length)
 /// Aligned: every row of values to 16 bytes, every row of codes to a pack of codes.
 template <SchemeSpec S, Element T, class Encoder, int Threads, bool Aligned>
-__launch_bounds__(Threads, 1024 / Threads) __global__
+__launch_bounds__(Threads, row_blocks_per_sm(Threads)) __global__
     void quantize_rows_kernel(T const* values, int64_t row_length, warp::Encoded out) {
   using F = typename S::format;
   constexpr int pack = thread::elements_per_vector<T>;
