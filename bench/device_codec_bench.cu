@@ -86,6 +86,15 @@ __global__ void read_all(uint4 const* in, unsigned* sink) {
   if (x == 0x9E3779B9u) *sink = x;
 }
 
+/// Reads a Word for every 16 bytes it writes and works nothing out: the traffic of dequantize.
+template <class Word>
+__global__ void expand_all(Word const* in, uint4* out) {
+  std::int64_t const first = std::int64_t{blockIdx.x} * 1024 + threadIdx.x;
+  unsigned w[2];
+  for (int u = 0; u < 2; ++u) w[u] = in[first + u * 512];
+  for (int u = 0; u < 2; ++u) out[first + u * 512] = uint4{w[u], w[u] + 1, w[u] + 2, w[u] + 3};
+}
+
 /// Events around one launch.
 class Stopwatch {
  public:
@@ -133,6 +142,16 @@ void read(benchmark::State& state) {
   run(state, 1. * count * 4, [] {
     read_all<<<count / 4096, 256>>>(static_cast<uint4 const*>(buffers().values),
                                     static_cast<unsigned*>(buffers().workspace));
+  });
+}
+
+/// 16-bit values of 4-bit codes, or floats of them.
+template <class Word>
+void expand(benchmark::State& state) {
+  constexpr std::int64_t stores = count / (2 * sizeof(Word));
+  run(state, stores * (16. + sizeof(Word)), [] {
+    expand_all<<<stores / 1024, 512>>>(static_cast<Word const*>(buffers().storage),
+                                       static_cast<uint4*>(buffers().decoded));
   });
 }
 
@@ -259,6 +278,8 @@ int main(int argc, char** argv) {
 
   add("copy", copy);
   add("read", read);
+  add("expand/4_to_16_bytes", expand<unsigned>);
+  add("expand/2_to_16_bytes", expand<unsigned short>);
   add_scheme<Scheme<Format<NF4>>>("nf4/64");
   add_scheme<Scheme<Format<NF4>, DoubleQuant<true>>>("nf4/64/nested");
   add_scheme<Scheme<Format<FP4>>>("fp4/64");

@@ -151,14 +151,15 @@ TEST_CASE("workspace is asked for by nested schemes only", "[codec]") {
   STATIC_CHECK(quantize_workspace_bytes<Plain>(big) == 0);
   STATIC_CHECK(quantize_workspace_bytes<Rows>(big) == 0);
   STATIC_CHECK(quantize_workspace_bytes<Nested>(0) == 0);
-  STATIC_CHECK(quantize_workspace_bytes<Nested>(1) == 4);
-  STATIC_CHECK(quantize_workspace_bytes<Nested>(64) == 4);
-  STATIC_CHECK(quantize_workspace_bytes<Nested>(65) == 8);
-  STATIC_CHECK(quantize_workspace_bytes<Nested>(64 * 2048) == 4 * 2048);
-  STATIC_CHECK(quantize_workspace_bytes<Nested>(64 * 2048 + 1) == 4 * 2049 + 4 + 16 * 2);
-  // 65537 sums of 2048 scales, then 33 sums of those.
+  STATIC_CHECK(quantize_workspace_bytes<Nested>(1) == 4 + 4 + 16);
+  STATIC_CHECK(quantize_workspace_bytes<Nested>(64) == 4 + 4 + 16);
+  STATIC_CHECK(quantize_workspace_bytes<Nested>(65) == 8 + 4 + 16);
+  // A sum for 4096 values, up to 64 of them without another step.
+  STATIC_CHECK(quantize_workspace_bytes<Nested>(4096 * 64) == 4 * 4096 + 4 + 16 * 64);
+  STATIC_CHECK(quantize_workspace_bytes<Nested>(4096 * 64 + 1) == 4 * 4097 + 4 + 16 * (65 + 1));
+  // 2^21 + 1 sums of 4096 values, 1025 sums of those, one of these.
   STATIC_CHECK(quantize_workspace_bytes<Nested>(big) ==
-               4 * ((std::int64_t{1} << 27) + 1) + 4 + 16 * (65537 + 33));
+               4 * ((std::int64_t{1} << 27) + 1) + 4 + 16 * ((1 << 21) + 1 + 1025 + 1));
   STATIC_CHECK(quantize_workspace_bytes<Nested>(-1) == -1);
 }
 

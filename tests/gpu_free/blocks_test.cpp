@@ -106,6 +106,34 @@ void check_table_codes() {
   }
 }
 
+/// Every code of a format by the table, in lanes of every number.     out: (32, codes)
+template <FormatSpec F>
+__global__ void table_levels(float const* stored, float scale, float* out) {
+  using Table = block::LevelTable<F, 64>;
+  __shared__ typename Table::TempStorage storage;
+  Table table(storage);
+  table.fill(stored);
+  __syncthreads();
+  constexpr unsigned codes = 1u << bits_of<F>;
+  if (threadIdx.x < 32)
+    for (unsigned i = 0; i < codes; ++i) {
+      unsigned const code = (i + threadIdx.x) % codes;  // lanes ask for different ones
+      out[threadIdx.x * codes + code] = table(code, scale);
+    }
+}
+
+template <FormatSpec F>
+void check_table_levels() {
+  INFO(F::name);
+  constexpr int codes = 1 << bits_of<F>;
+  DeviceBuffer<float> out(32 * codes);
+  run(table_levels<F>, 1, 64, static_cast<float const*>(nullptr), 0.37f, out.data());
+  auto const found = out.host();
+  for (std::size_t i = 0; i < found.size(); ++i)
+    REQUIRE(float_bits(found[i]) ==
+            float_bits(decode<F>(static_cast<std::uint8_t>(i % codes), 0.37f)));
+}
+
 /// A fused kernel as a user writes it: relu of decoded tiles, any size.     out: (in.size)
 template <SchemeSpec S, Element T>
 __global__ void decode_relu(QuantizedSpan<S const> in, T* out) {
@@ -151,6 +179,16 @@ TEST_CASE("the encode tables are encode() at every decision point", "[blocks]") 
     check_table_codes<Dynamic8>();
     check_table_codes<Custom16>();
     check_table_codes<Custom9>();
+  });
+}
+
+TEST_CASE("the level tables are decode() for every code in every lane", "[blocks]") {
+  gpu_free::for_each_seed(3, [](std::uint64_t) {
+    check_table_levels<NF4>();
+    check_table_levels<FP4>();
+    check_table_levels<Dynamic8>();
+    check_table_levels<Int8>();
+    check_table_levels<Custom9>();
   });
 }
 

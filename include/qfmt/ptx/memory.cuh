@@ -21,6 +21,17 @@ __device__ inline void store_global(void* to, uint2 v) {
   asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(to), "r"(v.x), "r"(v.y) : "memory");
 }
 
+/// Reads 16 bytes of global memory in one access, in order with what stands before and after it;
+/// `from` is a multiple of 16.
+__device__ inline uint4 load_global(void const* from) {
+  uint4 v;
+  asm volatile("ld.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "l"(from)
+               : "memory");
+  return v;
+}
+
 /// Asks for `bytes` bytes to be brought into the L2. Both arguments are multiples of 16. A hint:
 /// nothing below sm_90.
 __device__ inline void prefetch_l2([[maybe_unused]] void const* global,

@@ -67,7 +67,8 @@ inline cudaError_t make_tensor_map(TensorMap& map, void const* data, TensorMapSh
 #endif
 
 /// Begins to copy the tile whose first element is (row, col); its tile_rows * 128 bytes count
-/// towards the current phase of `barrier`. Called by one thread.
+/// towards the current phase of `barrier`. Either may be negative; col begins a multiple of 16
+/// bytes, or an H200 stops the kernel with an illegal instruction. Called by one thread.
 __device__ inline void copy_tile([[maybe_unused]] void* shared,
                                  [[maybe_unused]] TensorMap const* map, [[maybe_unused]] int row,
                                  [[maybe_unused]] int col, [[maybe_unused]] Barrier* barrier) {

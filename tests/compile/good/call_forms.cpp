@@ -264,7 +264,7 @@ void tensor_forms() {
   static_assert(!std::is_copy_constructible_v<QuantizedTensor<S>>);
 
   static_assert(storage_bytes<S>(2, 32) > 0 && storage_bytes<S>(-1, 1) == -1);
-  static_assert(quantize_workspace_bytes<S>(64) == (S::is_nested ? 4 : 0));
+  static_assert(quantize_workspace_bytes<S>(64) == (S::is_nested ? 4 + 4 + 16 : 0));
   std::int64_t const rows = 2;
   std::vector<float> storage(static_cast<std::size_t>(storage_bytes<S>(rows, 32)) / 4 + 1);
   QuantizedMatrix<S> const placed = place<S>(storage.data(), rows, 32);

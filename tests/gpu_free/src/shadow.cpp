@@ -1,131 +1,31 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 
+//
+// The checks of each access, and the buffers they know.
+
 #include "shadow.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstring>
-#include <map>
-#include <set>
 #include <string>
-#include <unordered_map>
-#include <utility>
 
 #include "gpu_free/machine.hpp"
 #include "gpu_free/settings.hpp"
 #include "scheduler.hpp"
-#include <sys/mman.h>
+#include "shadow_state.hpp"
 
 extern char __executable_start[], _end[];
 
 namespace gpu_free::shadow {
-
-namespace {
-
-constexpr std::uint32_t atomic_bit = 1u << 31;
-
-/// Who touched a byte: thread `who & ~atomic_bit` of the cluster that ran as number `cluster`, at
-/// its clock. Numbers from 2^30 on are asynchronous copies.
-struct Access {
-  std::uint32_t cluster = 0;
-  std::uint32_t clock = 0;
-  std::uint32_t who = 0;
-};
-
-struct Cell {
-  Access write;
-  Access read[2];  // by the two threads that read last
-};
-
-constexpr std::uint32_t async_bit = 1u << 30;
-
-/// Memory that the kernel fills from zero pages on first touch.
-template <class T>
-class Sparse {
- public:
-  explicit Sparse(std::size_t count) : bytes_(std::max<std::size_t>(count, 1) * sizeof(T)) {
-    void* const map = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (map == MAP_FAILED) throw Fault("the harness got no memory to watch a buffer with");
-    data_ = static_cast<T*>(map);
-  }
-  Sparse(Sparse&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}
-  Sparse& operator=(Sparse&&) = delete;
-  ~Sparse() {
-    if (data_ != nullptr) munmap(data_, bytes_);
-  }
-  T& operator[](std::size_t i) const { return data_[i]; }
-
- private:
-  T* data_ = nullptr;
-  std::size_t bytes_;
-};
-
-struct Region {
-  std::size_t bytes;
-  Sparse<Cell> cells;
-  Sparse<std::uint8_t> defined;
-  explicit Region(std::size_t n) : bytes(n), cells(n), defined(n) {}
-};
-
-struct BlockView {
-  Clock base;  // what every thread of the block knows
-};
-
-struct State {
-  std::map<std::uintptr_t, Region> buffers;
-  std::map<std::uintptr_t, Region>::iterator recent;
-  std::vector<Region> dynamic;  // per block of the cluster
-  std::vector<Region> statics;  // none or one
-
-  std::uint32_t launch_first = 1;  // cluster numbers of earlier launches are below
-  std::uint32_t cluster = 0;
-  unsigned threads = 0, per_block = 0;
-  Clock clock;  // own, per thread
-  std::vector<BlockView> block;
-  std::vector<Clock> row;  // what one thread knows beyond its block; empty: nothing
-  std::vector<std::array<std::uint32_t, 32>> lanes;  // what one thread knows of its warp
-  std::vector<std::uint32_t> issued;                 // asynchronous operations per thread
-  std::vector<std::uint32_t> proxy_fenced;           // clock up to which its writes are fenced
-
-  // Between blocks: an atomic on a word passes on that a block's writes can be seen.
-  std::unordered_map<std::uintptr_t, std::set<std::uint32_t>> passed;
-  std::set<std::uint32_t> acquired;
-  std::uint64_t last_write = 0, last_fence = 0, now = 0;
-
-  std::uint64_t accesses = 0;  // of the running thread since it last waited
-  unsigned counted = ~0u;
-};
 
 State& state() {
   static auto* const s = new State;
   return *s;
 }
 
-#if defined(GPU_FREE_SHADOW)
-constexpr bool on = true;
-#else
-constexpr bool on = false;
-#endif
-
-/// What thread t knows of index i: a thread, or threads + j for what thread j issued.
-std::uint32_t known(State const& s, unsigned t, unsigned i) {
-  std::uint32_t most = s.block[t / s.per_block].base[i];
-  if (!s.row[t].empty()) most = std::max(most, s.row[t][i]);
-  unsigned const first = t - (t % s.per_block) % 32;
-  if (i >= first && i - first < 32 && i < s.threads && i / s.per_block == t / s.per_block)
-    most = std::max(most, s.lanes[t][i - first]);
-  return most;
-}
-
-void add_knowledge(State const& s, unsigned t, Clock& into) {
-  into.resize(2 * s.threads);
-  for (unsigned i = 0; i < 2 * s.threads; ++i) into[i] = std::max(into[i], known(s, t, i));
-  into[t] = std::max(into[t], s.clock[t]);
-}
+namespace {
 
 std::string name_of(Access const& a) {
   std::uint32_t const who = a.who & ~(atomic_bit | async_bit);
@@ -343,79 +243,6 @@ void complete(Async const& done, Clock& into) {
   into.resize(2 * s.threads);
   std::uint32_t& entry = into[s.threads + done.issuer];
   entry = std::max(entry, done.serial);
-}
-
-void release(Clock& into) {
-  if (!on) return;
-  State& s = state();
-  add_knowledge(s, thread().id, into);
-  ++s.clock[thread().id];
-}
-
-void acquire(unsigned thread, Clock const& from) {
-  if (!on || from.empty()) return;
-  Clock& row = state().row[thread];
-  row.resize(from.size());
-  for (std::size_t i = 0; i < from.size(); ++i) row[i] = std::max(row[i], from[i]);
-}
-
-void acquire(Clock const& from) { acquire(thread().id, from); }
-
-void join(std::vector<unsigned> const& threads) {
-  if (!on) return;
-  State& s = state();
-  Clock all;
-  for (unsigned const t : threads) add_knowledge(s, t, all);
-  for (unsigned const t : threads) {
-    acquire(t, all);
-    ++s.clock[t];
-  }
-}
-
-void join_block(unsigned rank, std::vector<unsigned> const& threads) {
-  if (!on) return;
-  State& s = state();
-  Clock& base = s.block[rank].base;
-  for (unsigned const t : threads) {
-    base[t] = std::max(base[t], s.clock[t]++);
-    if (s.row[t].empty()) continue;
-    for (std::size_t i = 0; i < base.size(); ++i) base[i] = std::max(base[i], s.row[t][i]);
-    s.row[t].clear();
-  }
-}
-
-void join_lanes(unsigned first, unsigned mask) {
-  if (!on) return;
-  State& s = state();
-  std::array<std::uint32_t, 32> all{};
-  bool rows = false;
-  for (unsigned lane = 0; lane < 32; ++lane) {
-    if (!(mask >> lane & 1u)) continue;
-    unsigned const t = first + lane;
-    for (unsigned i = 0; i < 32; ++i) all[i] = std::max(all[i], s.lanes[t][i]);
-    all[lane] = std::max(all[lane], s.clock[t]);
-    rows = rows || !s.row[t].empty();
-  }
-  std::vector<unsigned> threads;
-  for (unsigned lane = 0; lane < 32; ++lane) {
-    if (!(mask >> lane & 1u)) continue;
-    s.lanes[first + lane] = all;
-    threads.push_back(first + lane);
-    if (!rows) ++s.clock[first + lane];
-  }
-  if (rows) join(threads);
-}
-
-void fence() {
-  if (!on) return;
-  state().last_fence = ++state().now;
-}
-
-void async_proxy_fence() {
-  if (!on) return;
-  State& s = state();
-  unsigned const t = thread().id;
-  s.proxy_fenced[t] = s.clock[t]++;
 }
 
 void add_buffer(void* data, std::size_t bytes) {

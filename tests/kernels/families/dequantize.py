@@ -15,5 +15,6 @@ def applies(row):
 def hot(row):
     if row["aligned"] == "unaligned":
         return {}
-    packs = 4 if row["nested"] == "nested" and row["element"] != "float" else 2  # stores of a thread
+    wide = row["nested"] == "nested" and bits(row) == 4 and row["element"] != "float"
+    packs = 4 if wide else 2  # stores of a thread
     return {"loads": (values_per_pack(row) * bits(row) // 8, packs), "stores": (16, packs)}

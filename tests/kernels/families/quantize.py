@@ -5,6 +5,7 @@ from axes import bits, values_per_pack
 
 HEADER = "qfmt/device/grid/quantize_kernel.cuh"
 KERNEL = "grid::quantize_kernel<{scheme}, {element}, {encoder}, {aligned}>"
+PACKS = 8  # loads of a lane in flight
 AXES = ("format", "granularity", "nested", "element", "encoder", "aligned")
 
 
@@ -15,8 +16,7 @@ def applies(row):
 def hot(row):
     if row["aligned"] == "unaligned":
         return {}
-    packs = 4 if bits(row) == 8 and row["element"] != "float" else 8  # loads of a lane in flight
-    return {"loads": (16, packs), "stores": (values_per_pack(row) * bits(row) // 8, packs)}
+    return {"loads": (16, PACKS), "stores": (values_per_pack(row) * bits(row) // 8, PACKS)}
 
 
 def may_spill(row):

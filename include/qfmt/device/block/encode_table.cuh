@@ -40,20 +40,22 @@ template <FormatSpec F, int Threads>
 class EncodeTable {
   static constexpr int per_unit = step_table<F>.per_unit;
   static constexpr int steps = step_table<F>.count;
-  static constexpr int least_key = key_table<F>.least;
-  static constexpr int negative_keys = key_table<F>.half;
+  static constexpr int keys = (key_table<F>.count + 3) / 4 * 4;  // of one sign
   static constexpr bool by_steps = per_unit != 0;
-  static constexpr bool by_keys = negative_keys != 0;
+  static constexpr bool by_keys = keys != 0;
   static constexpr bool in_order = detail::codes_in_order<F>();
   static constexpr int copies = 16;
   static constexpr int row_bytes = copies * static_cast<int>(sizeof(Step));
 
   struct Steps {
-    uint2 entry[by_steps ? steps : 1][copies];
+    alignas(16) uint2 entry[by_steps ? steps : 1][copies];
   };
+  /// Ranks lie at their keys, so that the negative ones come KeyTable::sign_bit bytes later.
   struct Keys {
+    uint32_t rank[by_keys ? keys / 4 : 1];
     float below[256];
-    uint32_t rank[KeyTable::capacity / 4];
+    uint8_t unused[KeyTable::sign_bit - keys - 1024];
+    uint32_t rank_of_negative[by_keys ? keys / 4 : 1];
   };
   struct Nothing {};
 
@@ -66,20 +68,24 @@ class EncodeTable {
   /// Called by every thread of a one-dimensional block of Threads, which synchronises before use.
   __device__ void fill() {
     if constexpr (by_steps) {
-      constexpr unsigned entries = steps * copies;
+      constexpr unsigned pairs = steps * copies / 2;
 #pragma unroll
-      for (unsigned first = 0; first < entries; first += Threads) {
-        unsigned const i = first + threadIdx.x;
-        if (i >= entries) break;
-        uint2 step = *reinterpret_cast<uint2 const*>(&detail::constant_steps<F>.step[i / copies]);
-        if (in_order) step.y &= 15u;  // `above` is one more than `below`
-        storage_.entry[i / copies][i % copies] = step;
+      for (unsigned first = 0; first < pairs; first += Threads) {
+        unsigned const i = first + threadIdx.x, step = i / (copies / 2);
+        if (i >= pairs) break;
+        uint2 e = *reinterpret_cast<uint2 const*>(&detail::constant_steps<F>.step[step]);
+        if (in_order) e.y &= 15u;  // `above` is one more than `below`
+        *reinterpret_cast<uint4*>(&storage_.entry[step][i % (copies / 2) * 2]) = {e.x, e.y, e.x,
+                                                                                  e.y};
       }
     } else if constexpr (by_keys) {
       for (unsigned i = threadIdx.x; i < 256; i += Threads)
         storage_.below[i] = qfmt::detail::points<F>().below[i];
-      for (unsigned i = threadIdx.x; i < KeyTable::capacity / 4; i += Threads)
-        storage_.rank[i] = reinterpret_cast<uint32_t const*>(detail::device_keys<F>.rank)[i];
+      auto const& table = detail::device_keys<F>;
+      for (unsigned i = threadIdx.x; i < keys / 4; i += Threads) {
+        storage_.rank[i] = reinterpret_cast<uint32_t const*>(table.rank[0])[i];
+        storage_.rank_of_negative[i] = reinterpret_cast<uint32_t const*>(table.rank[1])[i];
+      }
     }
   }
 
@@ -116,11 +122,11 @@ class EncodeTable {
   }
 
   __device__ uint32_t key_rank(float t) const {
-    uint32_t const bits = float_bits(t);
-    auto const leading = static_cast<int>((bits & 0x7FFFFFFFu) >> KeyTable::shift);
-    int const key = (leading > least_key ? leading : least_key) - least_key +
-                    static_cast<int>(bits >> 31) * negative_keys;
-    uint32_t const rank = reinterpret_cast<uint8_t const*>(storage_.rank)[key];
+    constexpr uint32_t bias = float_bits(key_table<F>.bias);
+    float const away = float_from_bits((~float_bits(t) & 0x80000000u) | bias);
+    float const moved = exact::sub(t, away);
+    auto const key = static_cast<int>(float_bits(moved) >> KeyTable::shift);
+    uint32_t const rank = reinterpret_cast<uint8_t const*>(&storage_)[key - key_table<F>.least];
     return rank + ptx::is_greater(t, storage_.below[rank]);
   }
 

@@ -10,13 +10,13 @@ namespace grid QFMT_HIDDEN {
 
 /// Measured on an H200 (bench/results): many short blocks, each with all its loads in flight at
 /// once, keep reads and writes flowing better than a persistent grid. A block writes 16 KB, or 32
-/// where it decodes nested scales for 16-bit values.
+/// where it decodes nested scales and 4-bit codes for 16-bit values.
 template <SchemeSpec S, Element T>
 struct DequantizeTuning {
   static constexpr int threads = 512;
   static constexpr int packs =
-      S::is_nested && sizeof(T) == 2 ? 4 : 2;  // 16-byte stores of a thread
-  static constexpr int prefetch_group = 8;     // blocks for which one block asks the L2 for codes
+      S::is_nested && S::bits == 4 && sizeof(T) == 2 ? 4 : 2;  // 16-byte stores of a thread
+  static constexpr int prefetch_group = 8;  // blocks for which one block asks the L2 for codes
   static constexpr int prefetch_ahead = packs == 4 ? 4 : 8;  // groups
 };
 

@@ -33,10 +33,11 @@ concept DeviceEncoder = FormatSpec<F> && Element<T> && requires(float absmax) {
 
 namespace detail {
 
-/// Codes, and one f32 scale a block of S or a row of row_length.
+/// Codes, and one f32 scale a block of S or a row of row_length. Nested: `sums` gets nodes of the
+/// tree of scales, one a quantize_tile of values.
 template <SchemeSpec S, class Encoder, Element T>
 Status quantize_plain(T const* values, int64_t size, [[maybe_unused]] int64_t row_length,
-                      warp::Encoded out, cudaStream_t stream) {
+                      warp::Encoded out, [[maybe_unused]] ScaleSum* sums, cudaStream_t stream) {
   constexpr int pack = thread::elements_per_vector<T>;
   bool const aligned = is_aligned(values, 16) && is_aligned(out.codes, pack * S::bits / 8);
   if constexpr (S::is_row_wise) {
@@ -52,37 +53,42 @@ Status quantize_plain(T const* values, int64_t size, [[maybe_unused]] int64_t ro
     if (threads <= 256) return launch_with.template operator()<256>();
     return launch_with.template operator()<512>();
   } else {
-    using Tuning = grid::QuantizeTuning<S::bits, T>;
-    using Blocks = warp::BlockEncoder<typename S::format, S::block_size, T, Encoder, Tuning::packs>;
-    LaunchShape shape{.threads = Tuning::warps * warp::size};
-    int64_t const whole = aligned ? size - size % Blocks::tile : 0;
-    shape.blocks = ceil_div(whole, int64_t{Blocks::tile} * Tuning::warps);
-    if (Status const s =
-            launch(grid::quantize_kernel<S, T, Encoder, true>, shape, stream, values, whole, out);
+    constexpr int tile = grid::quantize_tile<S, T>;
+    LaunchShape shape{.threads = grid::QuantizeTuning<S::bits, T>::warps * warp::size};
+    int64_t const whole = aligned ? size - size % tile : 0;
+    shape.blocks = whole / tile;
+    if (Status const s = launch(grid::quantize_kernel<S, T, Encoder, true>, shape, stream, values,
+                                whole, out, sums);
         !s)
       return s;
     out.codes += whole * S::bits / 8;  // what is left, or all of it
     out.absmax += whole / S::block_size;
-    shape.blocks = ceil_div(size - whole, int64_t{Blocks::tile} * Tuning::warps);
+    if constexpr (S::is_nested) sums += whole / tile;
+    shape.blocks = ceil_div(size - whole, tile);
     return launch(grid::quantize_kernel<S, T, Encoder, false>, shape, stream, values + whole,
-                  size - whole, out);
+                  size - whole, out, sums);
   }
 }
 
-/// Each block sums the last level again, so there are not more of them than fill a large GPU.
-inline constexpr int64_t most_scale_encoders = 1024;
-
-/// Nested scales of `blocks` plain ones, given the nodes whose sum is theirs; null: the offset.
-template <class Encoder, class Node>
-Status encode_scales(float const* absmax, int64_t blocks, Node const* nodes, int64_t node_count,
+/// Nested scales of `blocks` plain ones, given at most last_scale_sums nodes whose sum is theirs;
+/// null: the offset.
+template <class Encoder>
+Status encode_scales(float const* absmax, int64_t blocks, ScaleSum const* nodes, int64_t node_count,
                      grid::NestedOutput out, cudaStream_t stream) {
-  constexpr int64_t scales_per_block = 8 * AbsmaxScheme::block_size;
-  int64_t const wanted = ceil_div(blocks, scales_per_block);
-  return launch(grid::encode_scales_kernel<Encoder, Node>,
-                {.blocks = wanted < most_scale_encoders ? wanted : most_scale_encoders,
-                 .threads = block::ScaleSummer::threads,
-                 .begins_early = true},
-                stream, absmax, blocks, nodes, node_count, out);
+  constexpr int tile = grid::encode_scales_tile<>, warps = grid::EncodeScalesTuning::warps;
+  bool const aligned = is_aligned(absmax, 16) && is_aligned(out.inner.codes, 4);
+  int64_t const whole = aligned ? blocks - blocks % tile : 0;
+  LaunchShape shape{.threads = warps * warp::size, .begins_early = true};
+  shape.blocks = ceil_div(whole, int64_t{tile} * warps);
+  if (Status const s = launch(grid::encode_scales_kernel<Encoder, true>, shape, stream, absmax,
+                              whole, nodes, node_count, out);
+      !s)
+    return s;
+  out.inner.codes += whole;  // what is left, or all of it
+  out.inner.absmax += whole / AbsmaxScheme::block_size;
+  shape.blocks = ceil_div(blocks - whole, int64_t{tile} * warps);
+  return launch(grid::encode_scales_kernel<Encoder, false>, shape, stream, absmax + whole,
+                blocks - whole, nodes, node_count, out);
 }
 
 template <MutableScheme S>
@@ -90,32 +96,30 @@ grid::NestedOutput nested_output(QuantizedSpan<S> const& out) {
   return {{out.scales.absmax.codes, out.scales.absmax.scales.absmax, nullptr}, out.scales.offset};
 }
 
-/// The mean of the plain scales in levels of 2048, then their codes.
+/// The mean of the plain scales from `count` sums of neighbours, in levels of 2048, then their
+/// codes. Behind `sums` is room for what scale_sum_count says.
 template <class Encoder, MutableScheme S>
-Status nest_scales(float* absmax, QuantizedSpan<S> const& out, cudaStream_t stream) {
-  int64_t const blocks = block_count<S>(out.size);
-  grid::NestedOutput const output = nested_output(out);
-  if (blocks <= scale_sum_fan_in)
-    return encode_scales<Encoder>(absmax, blocks, absmax, blocks, output, stream);
-
-  auto const end = reinterpret_cast<uintptr_t>(absmax + blocks);
-  auto* sums = reinterpret_cast<ScaleSum*>(end + end % alignof(ScaleSum));
-  LaunchShape shape{.threads = block::ScaleSummer::threads, .begins_early = true};
-  int64_t nodes = shape.blocks = ceil_div(blocks, scale_sum_fan_in);
-  if (Status const s = launch(grid::sum_scales_kernel<float>, shape, stream, absmax, blocks, sums);
-      !s)
-    return s;
-  while (nodes > last_scale_sums) {
-    ScaleSum* const next = sums + nodes;
-    shape.blocks = ceil_div(nodes, scale_sum_fan_in);
+Status nest_scales(float const* absmax, ScaleSum* sums, int64_t count, QuantizedSpan<S> const& out,
+                   cudaStream_t stream) {
+  while (count > last_scale_sums) {
+    int64_t const next = ceil_div(count, scale_sum_fan_in);
     if (Status const s =
-            launch(grid::sum_scales_kernel<ScaleSum>, shape, stream, sums, nodes, next);
+            launch(grid::sum_scales_kernel<block::ScaleSummer>,
+                   {.blocks = next, .threads = block::ScaleSummer::threads, .begins_early = true},
+                   stream, sums, count, sums + count);
         !s)
       return s;
-    sums = next;
-    nodes = shape.blocks;
+    sums += count;
+    count = next;
   }
-  return encode_scales<Encoder>(absmax, blocks, sums, nodes, output, stream);
+  return encode_scales<Encoder>(absmax, block_count<S>(out.size), sums, count, nested_output(out),
+                                stream);
+}
+
+/// Where the sums begin: behind the floats.
+inline ScaleSum* sums_behind(float* end) {
+  auto const address = reinterpret_cast<uintptr_t>(end);
+  return reinterpret_cast<ScaleSum*>(address + address % alignof(ScaleSum));
 }
 
 }  // namespace detail
@@ -144,14 +148,17 @@ Status quantize(T const* values, QuantizedSpan<S> out, Workspace workspace, cuda
   warp::Encoded to{out.codes, nullptr, options.non_finite_count};
   if constexpr (S::is_nested) {
     to.absmax = static_cast<float*>(workspace.data);
-    if (Status const s = detail::quantize_plain<S, Encoder>(from, out.size, 0, to, stream); !s)
+    ScaleSum* const sums = detail::sums_behind(to.absmax + block_count<S>(out.size));
+    if (Status const s = detail::quantize_plain<S, Encoder>(from, out.size, 0, to, sums, stream);
+        !s)
       return s;
-    return detail::nest_scales<Encoder>(to.absmax, out, stream);
+    return detail::nest_scales<Encoder>(to.absmax, sums,
+                                        ceil_div(out.size, grid::quantize_tile<S, E>), out, stream);
   } else {
     int64_t row_length = 0;
     if constexpr (S::is_row_wise) row_length = out.scales.row_length;
     to.absmax = out.scales.absmax;
-    return detail::quantize_plain<S, Encoder>(from, out.size, row_length, to, stream);
+    return detail::quantize_plain<S, Encoder>(from, out.size, row_length, to, nullptr, stream);
   }
 }
 
@@ -167,8 +174,8 @@ Status quantize_scales(float const* absmax, QuantizedSpan<S> out, cudaStream_t s
                        Encoder = {}) {
   if (Errc const e = check_tensor(out, absmax); e != Errc::ok) return {e};
   if (out.size == 0) return {};
-  return detail::encode_scales<Encoder, float>(absmax, block_count<S>(out.size), nullptr, 0,
-                                               detail::nested_output(out), stream);
+  return detail::encode_scales<Encoder>(absmax, block_count<S>(out.size), nullptr, 0,
+                                        detail::nested_output(out), stream);
 }
 
 }  // namespace qfmt::inline v0::device

@@ -2,38 +2,49 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "qfmt/codec/options.hpp"
+#include "qfmt/device/block/scale_mean.cuh"
 #include "qfmt/device/warp/block_encoder.cuh"
 #include "qfmt/ptx/memory.cuh"
-#include "qfmt/scheme/scheme.hpp"
 
 namespace qfmt::inline v0 {
 namespace grid QFMT_HIDDEN {
 
-/// Measured on an H200 (bench/results): small blocks with long tiles where work per value is the
-/// limit, shorter tiles and more of them where 8-bit codes of 16-bit values make memory the limit.
+/// Measured on an H200 (bench/results): small blocks with long tiles, and as many of them on an SM
+/// as registers allow without spills.
 template <int Bits, Element T>
 struct QuantizeTuning {
   static constexpr int warps = 4;
-  static constexpr int packs = Bits == 8 && sizeof(T) == 2 ? 4 : 8;  // 16-byte loads of a lane
+  static constexpr int packs = 8;  // 16-byte loads of a lane
 
-  /// Blocks of threads that an SM holds. A block of values that is longer than a tile, or a kernel
-  /// for any alignment, takes the registers it needs.
+  /// Blocks of threads that an SM holds; a block of values that is longer than a tile makes it
+  /// longer, and a kernel for any alignment takes the registers it needs.
   QFMT_HD static constexpr int blocks_per_sm(int block_size, bool aligned) {
-    if (!aligned || block_size > packs * warp::size * thread::elements_per_vector<T>) return 1;
-    return packs == 4 ? 8 : sizeof(T) == 2 ? 5 : 4;
+    int const longest = block_size / (warp::size * thread::elements_per_vector<T>);  // packs a lane
+    if (!aligned) return 1;
+    if (longest > packs) return longest > 16 || Bits == 8 ? 3 : 4;
+    return sizeof(T) == 4 ? 6 : Bits == 4 ? 8 : 7;
   }
 };
 
+/// Values that a block of threads quantizes.
+template <SchemeSpec S, Element T, class Tuning = QuantizeTuning<S::bits, T>>
+inline constexpr int quantize_tile = Tuning::warps*
+    warp::BlockEncoder<typename S::format, S::block_size, T, Nearest, Tuning::packs>::tile;
+
 /// Codes and f32 scales of `size` values in blocks of S::block_size.     values: (size)
-/// Aligned: values to 16 bytes, out.codes to a pack of codes, and `size` is whole tiles of a warp.
+/// Aligned: values to 16 bytes, out.codes to a pack of codes, and `size` is whole tiles of a block
+/// of threads. Nested: sums[b] is the node of ScaleSumTree over the scales of block of threads b.
 template <SchemeSpec S, Element T, class Encoder, bool Aligned,
           class Tuning = QuantizeTuning<S::bits, T>>
 __launch_bounds__(Tuning::warps* warp::size,
                   Tuning::blocks_per_sm(S::block_size, Aligned)) __global__
-    void quantize_kernel(T const* values, int64_t size, warp::Encoded out) {
+    void quantize_kernel(T const* values, int64_t size, warp::Encoded out,
+                         [[maybe_unused]] ScaleSum* sums) {
   using F = typename S::format;
   using Blocks = warp::BlockEncoder<F, S::block_size, T, Encoder, Tuning::packs>;
   using Table = block::EncodeTable<F, Tuning::warps * warp::size>;
+  static_assert(!S::is_nested || quantize_tile<S, T, Tuning> >= values_per_scale_sum);
   __shared__ typename Table::TempStorage storage;
   Table table(storage);
 
@@ -46,7 +57,17 @@ __launch_bounds__(Tuning::warps* warp::size,
   table.fill();
   ptx::launch_dependents();
   __syncthreads();
-  if (n > 0) Blocks::template encode<Aligned>(packs, first, n, table, out);
+  [[maybe_unused]] ScaleSum sum{};
+  if (n > 0) {
+    auto const scales = Blocks::template encode<Aligned>(packs, first, n, table, out);
+    if constexpr (S::is_nested) sum = scales.sum();
+  }
+  if constexpr (S::is_nested) {
+    using Summer = block::WarpSummer<Tuning::warps>;
+    __shared__ typename Summer::TempStorage sum_storage;
+    sum = Summer(sum_storage)(sum);
+    if (threadIdx.x == 0) sums[blockIdx.x] = sum;
+  }
 }
 
 }  // namespace grid

@@ -14,10 +14,20 @@ namespace grid QFMT_HIDDEN {
 /// what does not fit is read a second time.
 inline constexpr int row_packs = 8;
 
+/// Blocks of Threads that an SM holds, by the registers that the architecture being compiled for
+/// takes without spills.
+QFMT_HD constexpr int row_blocks_per_sm(int threads) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+  return 640 / threads;
+#else
+  return 1024 / threads;
+#endif
+}
+
 /// One block quantizes one row: codes, and absmax per row.     values: (rows, row_length)
 /// Aligned: every row of values to 16 bytes, every row of codes to a pack of codes.
 template <SchemeSpec S, Element T, class Encoder, int Threads, bool Aligned>
-__launch_bounds__(Threads, 1024 / Threads) __global__
+__launch_bounds__(Threads, row_blocks_per_sm(Threads)) __global__
     void quantize_rows_kernel(T const* values, int64_t row_length, warp::Encoded out) {
   using F = typename S::format;
   constexpr int pack = thread::elements_per_vector<T>;
@@ -43,8 +53,7 @@ __launch_bounds__(Threads, 1024 / Threads) __global__
   int64_t const mine = int64_t{threadIdx.x} * pack;
   constexpr int64_t stride = int64_t{Threads} * pack;
 
-  Peak peaks_of_thread[1];
-  Peak& peak = peaks_of_thread[0];
+  Peak peak;
   peak.add(Values{});  // a row's absmax starts from 0
   Values kept[row_packs];
 #pragma unroll
@@ -52,14 +61,15 @@ __launch_bounds__(Threads, 1024 / Threads) __global__
 #pragma unroll
   for (int p = 0; p < row_packs; ++p) peak.add(kept[p]);
   for (int64_t i = mine + row_packs * stride; i < row_length; i += stride) peak.add(load(i));
-  warp::merge_peaks(peaks_of_thread);
+  warp::merge_peak(peak);
   if (warp::lane() == 0) peaks[threadIdx.x / warp::size] = peak.state;
   __syncthreads();
 #pragma unroll
   for (int w = 0; w < warps; ++w) peak.merge(peaks[w]);
 
   float const absmax = peak.absmax();
-  thread::BlockRounding<Encoder, F> const rounding(absmax);
+  using Rounding = thread::BlockRounding<Encoder, F>;
+  Rounding const rounding(absmax);
   if (threadIdx.x == 0) out.absmax[blockIdx.x] = absmax;
   auto const store = [&](thread::PackOf<F, pack> const& packed, int64_t i) {
     int const n = valid(i);
@@ -72,9 +82,10 @@ __launch_bounds__(Threads, 1024 / Threads) __global__
   if (rounding.uses_table()) {
 #pragma unroll
     for (int p = 0; p < row_packs; ++p)
-      store(thread::encode_by_table<F>(kept[p], rounding, table), mine + p * stride);
+      store(thread::encode_by_table<F, Rounding>(kept[p], rounding.factor(), table),
+            mine + p * stride);
     for (int64_t i = mine + row_packs * stride; i < row_length; i += stride)
-      store(thread::encode_by_table<F>(load(i), rounding, table), i);
+      store(thread::encode_by_table<F, Rounding>(load(i), rounding.factor(), table), i);
   } else {  // rare, and so read again rather than kept
     for (int64_t i = mine; i < row_length; i += stride) {
       Values const v = load(i);

@@ -11,7 +11,7 @@
 namespace qfmt::inline v0::thread {
 
 /// How an encoder rounds the values of one block to codes of F: code(x) always, and the quicker
-/// table(relative(x)) with block::EncodeTable where `uses_table()`.
+/// table(relative(x, factor())) with block::EncodeTable where `uses_table()`.
 template <class Encoder, FormatSpec F>
 class BlockRounding;
 
@@ -33,7 +33,8 @@ class BlockRounding<Nearest, F> {
   }
 
   __device__ bool uses_table() const { return by_table_; }
-  __device__ float relative(float x) const { return exact::mul(x, factor_); }
+  __device__ float factor() const { return factor_; }
+  __device__ static float relative(float x, float factor) { return exact::mul(x, factor); }
   __device__ uint32_t code(float x) const {
     if (!is_finite(absmax_)) return static_cast<uint8_t>(zero_code<F>);
     return encode<F>(x, absmax_);
@@ -61,12 +62,14 @@ class BlockRounding<BnbCuda, F> {
   }
 
   __device__ static constexpr bool uses_table() { return false; }
-  __device__ float relative(float x) const { return ptx::mul_ftz(x, factor_); }
+  __device__ float factor() const { return factor_; }
+  __device__ static float relative(float x, float factor) { return ptx::mul_ftz(x, factor); }
   __device__ uint32_t code(float x) const {
+    float const t = relative(x, factor_);
     if constexpr (CodebookFormat<F>) {
-      return encode<F>(relative(x));
+      return encode<F>(t);
     } else {
-      return static_cast<uint8_t>(F::round(relative(x)));
+      return static_cast<uint8_t>(F::round(t));
     }
   }
 
@@ -78,12 +81,12 @@ template <FormatSpec F, int N>
 using PackOf = CodePack<bits_of<F>, N>;
 
 /// The codes of a pack of values by the table: the usual case, unrolled.
-template <FormatSpec F, Element T, int N, class Rounding, class Table>
-__device__ PackOf<F, N> encode_by_table(ElementPack<T, N> const& values, Rounding const& rounding,
+template <FormatSpec F, class Rounding, Element T, int N, class Table>
+__device__ PackOf<F, N> encode_by_table(ElementPack<T, N> const& values, float factor,
                                         Table const& table) {
   PackOf<F, N> codes{};
 #pragma unroll
-  for (int i = 0; i < N; ++i) codes.put(i, table(rounding.relative(values[i])));
+  for (int i = 0; i < N; ++i) codes.put(i, table(Rounding::relative(values[i], factor)));
   return codes;
 }
 

@@ -7,7 +7,7 @@
 #include "qfmt/device/block/encode_table.cuh"
 #include "qfmt/device/thread/block_rounding.cuh"
 #include "qfmt/device/thread/codes.cuh"
-#include "qfmt/device/warp/lanes.cuh"
+#include "qfmt/device/warp/tile_scales.cuh"
 
 namespace qfmt::inline v0::warp {
 
@@ -33,6 +33,9 @@ struct BlockEncoder {
       BlockSize > values_per_warp_pack ? BlockSize / values_per_warp_pack : 1;
   static constexpr int packs = MinPacks > packs_per_block ? MinPacks : packs_per_block;
   static constexpr int tile = packs * values_per_warp_pack;
+
+  /// The scales of a tile, as `encode` leaves them in the lanes.
+  using Scales = TileScales<packs / packs_per_block, lanes_per_block>;
 
   using Values = thread::ElementPack<T, values_per_pack>;
   using Codes = thread::PackOf<F, values_per_pack>;
@@ -62,24 +65,33 @@ struct BlockEncoder {
 
   /// Codes and scales of the tile that begins at value `first` of the tensor. Whole: all its values
   /// count and out.codes is aligned to a pack of codes; else its first n do. Every lane calls it;
-  /// `table` has been filled.
+  /// `table` has been filled. Returns the scales that this lane has written.
   template <bool Whole, class Table>
-  __device__ static void encode(Values const (&values)[packs], int64_t first, int n,
-                                Table const& table, Encoded const& out) {
+  __device__ static Scales encode(Values const (&values)[packs], int64_t first, int n,
+                                  Table const& table, Encoded const& out) {
     constexpr int groups = packs / packs_per_block;  // of packs that make up whole blocks
     using Peak = thread::BlockPeak<Encoder, T>;
     using Rounding = thread::BlockRounding<Encoder, F>;
     Peak peak[groups];
 #pragma unroll
     for (int p = 0; p < packs; ++p) peak[p / packs_per_block].add(values[p]);
-    merge_peaks<lanes_per_block>(peak);
-    float absmax[groups];
+    deal_peaks<lanes_per_block>(peak);
+    Scales scales;
+    scales.n = Whole ? Scales::blocks : static_cast<int>(ceil_div(n, BlockSize));
+    float factor[Scales::held];
     bool by_table = true;
 #pragma unroll
-    for (int g = 0; g < groups; ++g) {
-      absmax[g] = peak[g].absmax();
-      by_table = by_table & Rounding(absmax[g]).uses_table();
+    for (int k = 0; k < Scales::held; ++k) {
+      scales.absmax[k] = peak[k].absmax();
+      Rounding const rounding(scales.absmax[k]);
+      factor[k] = rounding.factor();
+      by_table = by_table & rounding.uses_table();
     }
+    /// What the lane that holds pack p's scale has.
+    auto const of_pack = [&](float const(&x)[Scales::held], int p) {
+      int const g = p / packs_per_block;
+      return __shfl_sync(all_lanes, x[g / lanes_per_block], g % lanes_per_block, lanes_per_block);
+    };
     auto const store = [&](Codes const& codes, int p) {
       uint8_t* const to = out.codes + (first + value_of(p)) * bits_of<F> / 8;
       if constexpr (Whole) {
@@ -90,24 +102,30 @@ struct BlockEncoder {
     };
     if (__all_sync(all_lanes, by_table)) {
 #pragma unroll
-      for (int p = 0; p < packs; ++p) {
-        Rounding const rounding(absmax[p / packs_per_block]);
-        store(thread::encode_by_table<F>(values[p], rounding, table), p);
-      }
+      for (int p = 0; p < packs; ++p)
+        store(thread::encode_by_table<F, Rounding>(values[p], of_pack(factor, p), table), p);
     } else {
+      count(values, n, out.count);
+      Values rest[packs];
+      float absmax[packs];
 #pragma unroll
       for (int p = 0; p < packs; ++p) {
-        Rounding const rounding(absmax[p / packs_per_block]);
-        store(thread::encode_by_rule<F>(values[p], rounding), p);
+        rest[p] = values[p];
+        absmax[p] = of_pack(scales.absmax, p);
       }
-      count(values, n, out.count);
-    }
-    if (lane() % lanes_per_block != 0) return;
+      // Rare, so a loop that shifts packs through registers rather than many copies of a long rule.
+#pragma unroll 1
+      for (int p = 0; p < packs; ++p) {
+        store(thread::encode_by_rule<F>(rest[0], Rounding(absmax[0])), p);
 #pragma unroll
-    for (int g = 0; g < groups; ++g) {
-      int const i = value_of(g * packs_per_block);
-      if (Whole || i < n) out.absmax[(first + i) / BlockSize] = absmax[g];
+        for (int q = 1; q < packs; ++q) {
+          rest[q - 1] = rest[q];
+          absmax[q - 1] = absmax[q];
+        }
+      }
     }
+    scales.store(out.absmax + first / BlockSize);
+    return scales;
   }
 
  private:

@@ -13,14 +13,34 @@ inline constexpr unsigned all_lanes = 0xFFFFFFFFu;
 
 __device__ inline int lane() { return static_cast<int>(threadIdx.x) % size; }
 
-/// Merges each of N peaks within groups of Lanes neighbouring lanes; every lane has its group's.
-/// The exchanges of different peaks are in flight together.
-template <int Lanes = size, class Peak, int N>
-__device__ void merge_peaks(Peak (&peak)[N]) {
+/// Merges a peak over the warp; every lane has it.
+template <class Peak>
+__device__ void merge_peak(Peak& peak) {
 #pragma unroll
-  for (int distance = Lanes / 2; distance > 0; distance /= 2)
+  for (int distance = 1; distance < size; distance *= 2)
+    peak.merge(__shfl_xor_sync(all_lanes, peak.state, distance));
+}
+
+/// Merges each of N peaks within groups of Lanes neighbouring lanes and deals them out: afterwards
+/// peak[k] is that of number k * Lanes + lane % Lanes, for k below max(1, N / Lanes), where numbers
+/// count modulo N. Each exchange moves half of what is left.
+template <int Lanes, class Peak, int N>
+__device__ void deal_peaks(Peak (&peak)[N]) {
 #pragma unroll
-    for (int i = 0; i < N; ++i) peak[i].merge(__shfl_xor_sync(all_lanes, peak[i].state, distance));
+  for (int distance = 1, held = N; distance < Lanes; distance *= 2) {
+    bool const odd = (lane() & distance) != 0;
+    if (held > 1) {
+      held /= 2;
+#pragma unroll
+      for (int i = 0; i < held; ++i) {
+        auto const low = peak[2 * i].state, high = peak[2 * i + 1].state;
+        peak[i].state = odd ? high : low;
+        peak[i].merge(__shfl_xor_sync(all_lanes, odd ? low : high, distance));
+      }
+    } else {
+      peak[0].merge(__shfl_xor_sync(all_lanes, peak[0].state, distance));
+    }
+  }
 }
 
 /// The sum over all lanes, in every lane.

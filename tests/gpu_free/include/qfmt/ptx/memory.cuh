@@ -22,6 +22,12 @@ inline void store_global(void* to, uint2 v, GPU_FREE_SITE) {
   *static_cast<uint2*>(to) = v;
 }
 
+inline uint4 load_global(void const* from, GPU_FREE_SITE) {
+  if (reinterpret_cast<uintptr_t>(from) % 16 != 0)
+    gpu_free::fail("load_global: the address is a multiple of 16", site);
+  return *static_cast<uint4 const*>(from);
+}
+
 inline void prefetch_l2(void const* global, uint32_t bytes, GPU_FREE_SITE) {
   if (reinterpret_cast<uintptr_t>(global) % 16 != 0 || bytes % 16 != 0)
     gpu_free::fail("prefetch_l2: address and size are multiples of 16", site);

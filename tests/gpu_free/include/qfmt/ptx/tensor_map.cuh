@@ -53,6 +53,8 @@ inline std::vector<gpu_free::Piece> tile_pieces(std::byte* shared, TensorMapCont
                                                 int row, int col, gpu_free::Site site) {
   std::vector<gpu_free::Piece> pieces;
   int const bytes = map.shape.element_bytes;
+  if (col * bytes % 16 != 0)
+    gpu_free::fail("a tensor copy's first column is not a multiple of 16 bytes", site);
   uint32_t const base = gpu_free::shared_address(shared, site);
   for (int r = 0; r < map.shape.tile_rows; ++r)
     for (int e = 0; e < 128 / bytes; ++e) {  // elements, joined into runs below
