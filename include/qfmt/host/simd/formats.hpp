@@ -39,7 +39,7 @@ constexpr bool is_ordinary(float absmax, BlockScaling const& scaling) {
 /// are encoded: else memory rests meanwhile. Count: values encoded at a time.
 template <int Count, Element T>
 [[gnu::always_inline]] inline void prefetch_values(T const* values) {
-  constexpr int64_t ahead = 16384;
+  constexpr int64_t ahead = 8192;
   auto const* const p = reinterpret_cast<char const*>(values) + ahead;
   constexpr int bytes = Count * static_cast<int>(sizeof(T));
   for (int line = 0; line < bytes; line += 64) __builtin_prefetch(p + line, 0, 2);
