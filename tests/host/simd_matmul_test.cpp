@@ -117,6 +117,17 @@ TEST_CASE("SIMD: matmul with long rows, in several pieces of K", "[host][simd]")
   check_product<Nf4, float>({6, 9000, 1}, 0, 9024, true);
   check_product<Nf4Nested, bfloat16>({6, 9000, 8}, 0, 9024, true);
   check_product<Rows, float>({6, 9001, 5}, 0, 9001, true);
+  check_product<Nf4Short, float>({600, 4500, 4}, 0, 4512, false);  // tiles and pieces
+  check_product<Nf4, bfloat16>({515, 700, 6}, 0, 704, true);
+}
+
+/// Blocks shorter and longer than what a kernel takes at a time, in their middle and at the end.
+TEMPLATE_TEST_CASE("SIMD: matmul with blocks of every size", "[host][simd]",
+                   (std::integral_constant<int, 32>), (std::integral_constant<int, 128>),
+                   (std::integral_constant<int, 256>), (std::integral_constant<int, 512>),
+                   (std::integral_constant<int, 1024>), (std::integral_constant<int, 4096>)) {
+  using S = Scheme<Format<NF4>, BlockSize<TestType::value>>;
+  for (std::int64_t const m : {1, 2, 3, 5}) check_product<S, float>({3, 4608, m}, 0, 8192, false);
 }
 
 TEST_CASE("SIMD: matmul of values that are not finite gives none that are", "[host][simd]") {

@@ -25,8 +25,8 @@ struct Sums {
 
 /// Exact activations. Packed: 64 values of row 0, of row 1, ...
 struct Exact {
-  static constexpr int unit = 64;  // values of K that a step takes
-  static constexpr int bytes = 4;  // of one packed value
+  static constexpr int unit = 64;              // values of K that a step takes
+  static constexpr int unit_bytes = 4 * unit;  // of one row of x, packed
 
   template <class Scales, class Inner>
   static void read_scales(Scales const& scales, Inner const&, int64_t first, int64_t last,

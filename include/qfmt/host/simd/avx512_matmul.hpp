@@ -65,8 +65,8 @@ struct ScaleReader {
 /// Exact activations of 4-bit weights. Packed: of each 128 values of a row, those at places 1, 0,
 /// 3, 2, 5, 4, 7 and 6 of every eight, as the eight nibbles of a dword of codes have them.
 struct Exact : ScaleReader {
-  static constexpr int unit = 128;  // values of K that a step takes
-  static constexpr int bytes = 4;   // of one packed value
+  static constexpr int unit = 128;             // values of K that a step takes
+  static constexpr int unit_bytes = 4 * unit;  // of one row of x, packed
 
   /// A unit of one row of x; where n is less than that, zeros fill it.
   template <Element T>
@@ -178,7 +178,7 @@ QFMT_AVX512 void Exact::dot(RowPart row, Levels<F> const& levels, uint8_t const*
 /// Exact activations of Int8 weights. Packed in order.
 struct ExactInt8 : ScaleReader {
   static constexpr int unit = 64;
-  static constexpr int bytes = 4;
+  static constexpr int unit_bytes = 4 * unit;
 
   template <Element T>
   QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {

@@ -4,7 +4,7 @@
 // Inner products on AVX-512 BF16: activations and levels rounded to bfloat16, scales and sums f32.
 #pragma once
 
-#include "qfmt/host/simd/avx512_matmul_int8.hpp"
+#include "qfmt/host/simd/avx512_matmul.hpp"
 
 #if defined(__x86_64__)
 
@@ -26,7 +26,7 @@ namespace qfmt::inline v0::host::simd::avx512 {
 /// nibbles of a 16-bit word of codes have them.
 struct Bf16Activations : ScaleReader {
   static constexpr int unit = 128;
-  static constexpr int bytes = 2;
+  static constexpr int unit_bytes = 2 * unit;
   static constexpr int max_rows = 4;  // of x in one pass, of two rows of weights
 
   template <FormatSpec F>
@@ -155,7 +155,7 @@ QFMT_AVX512_BF16 void Bf16Activations::dot(RowPart row, Levels<F> const& levels,
   __m512i const l = bf16_table(levels.level);
   Sums<M> s = no_sums<M>();
   int64_t i = 0;
-  for (; i + unit <= row.count; i += unit, x += M * unit * bytes) {
+  for (; i + unit <= row.count; i += unit, x += M * unit_bytes) {
     prefetch_codes(row.codes + i / 2);
     prefetch_scales<Block>(row.scales + i / Block);
     add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
@@ -170,7 +170,7 @@ QFMT_AVX512_BF16 void Bf16Activations::dot_two(RowPart a, RowPart b, Levels<F> c
   __m512i const l = bf16_table(levels.level);
   Sums<M> s = no_sums<M>(), t = no_sums<M>();
   int64_t i = 0;
-  for (; i + unit <= a.count; i += unit, x += M * unit * bytes) {
+  for (; i + unit <= a.count; i += unit, x += M * unit_bytes) {
     prefetch_codes(a.codes + i / 2);
     prefetch_codes(b.codes + i / 2);
     add_units<Block>(s, t, l, a, b, i, x);

@@ -45,9 +45,33 @@ struct ByteLevels {
   }
 };
 
+/// 32 values of x as 8-bit integers under one scale, those of even and of odd places apart.
+struct Int8Run {
+  __m128i even, odd;
+  __m256i sums;  // of every four
+  float scale;   // NaN where a value is not finite
+};
+
+template <Element T>
+[[gnu::always_inline]] QFMT_AVX512 inline Int8Run int8_run(T const* x) {
+  float const absmax = finite_or_nan<T>(largest(x, 32));
+  __m512 const factor = _mm512_set1_ps(absmax >= 0x1p-100f ? 127.f / absmax : 0.f);
+  __m512i const a = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x), factor));
+  __m512i const b = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x + 16), factor));
+  __m256i const q = _mm256_set_m128i(_mm512_cvtsepi32_epi8(b), _mm512_cvtsepi32_epi8(a));
+  return {_mm256_cvtepi16_epi8(q), _mm256_cvtepi16_epi8(_mm256_srli_epi16(q, 8)),
+          _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), q), absmax / 127.f};
+}
+
+[[gnu::always_inline]] QFMT_AVX512 inline int32_t sum_of_dwords(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+
 struct Int8Activations : ScaleReader {
   static constexpr int unit = 128;
-  static constexpr int bytes = 2;
+  static constexpr int unit_bytes = sizeof(Int8Unit);
 
   template <FormatSpec F>
   static ByteLevels prepared(Levels<F> const& levels) {
@@ -72,25 +96,15 @@ struct Int8Activations : ScaleReader {
  private:
   template <Element T>
   QFMT_AVX512 static void pack32(T const* x, int run, Int8Unit& out) {
-    float const absmax = finite_or_nan<T>(largest(x, 32));
-    float const scale = absmax / 127.f;  // NaN where a value is not finite
-    __m512 const factor = _mm512_set1_ps(absmax >= 0x1p-100f ? 127.f / absmax : 0.f);
-    __m512i const a = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x), factor));
-    __m512i const b = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x + 16), factor));
-    __m256i const q = _mm256_set_m128i(_mm512_cvtsepi32_epi8(b), _mm512_cvtsepi32_epi8(a));
-    __m256i const sums = _mm256_hadd_epi32(  // of four, then of eight
-        _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), q),
-        _mm256_setzero_si256());
-    _mm_storeu_si64(out.even + 16 * run, _mm_cvtepi16_epi8(_mm256_castsi256_si128(q)));
-    _mm_storeu_si64(out.even + 16 * run + 8, _mm_cvtepi16_epi8(_mm256_extracti128_si256(q, 1)));
-    __m256i const odd = _mm256_srli_epi16(q, 8);
-    _mm_storeu_si64(out.odd + 16 * run, _mm_cvtepi16_epi8(_mm256_castsi256_si128(odd)));
-    _mm_storeu_si64(out.odd + 16 * run + 8, _mm_cvtepi16_epi8(_mm256_extracti128_si256(odd, 1)));
+    Int8Run const r = int8_run(x);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.even + 16 * run), r.even);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.odd + 16 * run), r.odd);
+    __m256i const eights = _mm256_hadd_epi32(r.sums, _mm256_setzero_si256());
     __m128i const lanes =
-        _mm_unpacklo_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+        _mm_unpacklo_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out.offset + 4 * run),
                      _mm_mullo_epi32(lanes, _mm_set1_epi32(-128)));
-    _mm_storeu_ps(out.scale + 4 * run, _mm_set1_ps(scale));
+    _mm_storeu_ps(out.scale + 4 * run, _mm_set1_ps(r.scale));
   }
 };
 

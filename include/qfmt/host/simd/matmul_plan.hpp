@@ -12,9 +12,8 @@
 
 namespace qfmt::inline v0::host::simd {
 
-inline constexpr int rows_of_x = 8;             ///< that one read of the weights serves
-inline constexpr int rows_of_weights = 256;     ///< that one packed piece of x serves
-inline constexpr int64_t values_at_once = 128;  ///< of K: pieces are multiples of it
+inline constexpr int rows_of_x = 8;          ///< that one read of the weights serves
+inline constexpr int rows_of_weights = 256;  ///< that one packed piece of x serves
 inline constexpr int64_t packed_bytes = 1 << 15;
 
 /// Codes ahead of the loop that are fetched, in bytes: into the second cache from far, which keeps
@@ -34,10 +33,12 @@ bool has_whole_rows(QuantizedMatrix<S> const& w) {
   }
 }
 
-/// Values of K in a piece for `rows` rows of x, of which one value packs into `bytes`.
-constexpr int64_t piece_of(int64_t rows, int64_t bytes) {
-  int64_t const piece = packed_bytes / (rows * bytes) / values_at_once * values_at_once;
-  return piece < 4096 ? piece : 4096;
+/// Values of K in a piece for `rows` rows of x, of which `unit` values pack into `unit_bytes`: a
+/// power of two, so that pieces and blocks of weights lie within each other.
+constexpr int64_t piece_of(int64_t rows, int64_t unit, int64_t unit_bytes) {
+  int64_t piece = 4096;
+  while (piece / unit * unit_bytes * rows > packed_bytes) piece /= 2;
+  return piece;
 }
 
 /// Fetches what lies ahead of p, which need not be memory of the operands.

@@ -1,0 +1,198 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// Inner products on AVX-512 VNNI of two rows of weights with several rows of 8-bit activations. A
+// lane takes a run of 32 values whole, so that its scales are applied once for eight products of
+// four, in place of once for two as in avx512_matmul_int8.hpp, which needs no transposition and is
+// as fast where one row of x makes memory the limit.
+#pragma once
+
+#include "qfmt/host/simd/avx512_matmul_int8.hpp"
+
+#if defined(__x86_64__)
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+
+namespace qfmt::inline v0::host::simd::avx512 {
+
+/// 512 values of one row in 16 runs of 32. Run r has lane 4 (r % 4) + r / 4: where transposed4
+/// brings a run of codes. Vector j holds values 8 j to 8 j + 7 of every run, odd and even apart.
+struct Int8Runs {
+  static constexpr int values = 512;
+  int8_t odd[4][64], even[4][64];
+  int32_t offset[16];  // what the weights' offset of 128 adds
+  float scale[16];
+
+  static constexpr int lane_of(int run) { return run % 4 * 4 + run / 4; }
+};
+
+/// Four vectors of 4 x 4 dwords to each of their 128-bit lanes, transposed there.
+struct Transposed {
+  __m512i of[4];
+};
+[[gnu::always_inline]] QFMT_AVX512 inline Transposed transposed4(uint8_t const* p) {
+  __m512i const a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64);
+  __m512i const c = _mm512_loadu_si512(p + 128), d = _mm512_loadu_si512(p + 192);
+  __m512i const ab = _mm512_unpacklo_epi32(a, b), ab2 = _mm512_unpackhi_epi32(a, b);
+  __m512i const cd = _mm512_unpacklo_epi32(c, d), cd2 = _mm512_unpackhi_epi32(c, d);
+  return {{_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd),
+           _mm512_unpacklo_epi64(ab2, cd2), _mm512_unpackhi_epi64(ab2, cd2)}};
+}
+
+struct Int8Wide : ScaleReader {
+  static constexpr int unit = Int8Runs::values;
+  static constexpr int unit_bytes = sizeof(Int8Runs);
+  static constexpr int max_rows = 4;
+
+  template <FormatSpec F>
+  static ByteLevels prepared(Levels<F> const& levels) {
+    return ByteLevels(levels.level);
+  }
+
+  template <Element T>
+  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
+    if (n < unit) {
+      T padded[unit]{};
+      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
+      return pack(padded, unit, to);
+    }
+    auto& out = *reinterpret_cast<Int8Runs*>(to);
+    alignas(64) uint8_t even[256], odd[256];
+    for (int run = 0; run < 16; ++run) {
+      Int8Run const r = int8_run(x + 32 * run);
+      _mm_store_si128(reinterpret_cast<__m128i*>(even + 16 * run), r.even);
+      _mm_store_si128(reinterpret_cast<__m128i*>(odd + 16 * run), r.odd);
+      out.offset[Int8Runs::lane_of(run)] = -128 * sum_of_dwords(r.sums);
+      out.scale[Int8Runs::lane_of(run)] = r.scale;
+    }
+    Transposed const o = transposed4(odd), e = transposed4(even);
+    for (int j = 0; j < 4; ++j) {
+      _mm512_storeu_si512(out.odd[j], o.of[j]);
+      _mm512_storeu_si512(out.even[j], e.of[j]);
+    }
+  }
+
+  /// totals[m] += part of a row of weights * packed row m.
+  template <FormatSpec F, int Block, int M>
+  QFMT_AVX512 static void dot(RowPart row, ByteLevels const& levels, uint8_t const* packed,
+                              float* totals) {
+    float both[2 * M]{};
+    dot_two<F, Block, M>(row, row, levels, packed, both);
+    for (int m = 0; m < M; ++m) totals[m] += both[m];
+  }
+
+  /// The same of two rows of weights; totals: (2, M).
+  template <FormatSpec F, int Block, int M>
+  QFMT_AVX512 static void dot_two(RowPart a, RowPart b, ByteLevels const& levels,
+                                  uint8_t const* packed, float* totals);
+};
+
+/// The scales of 512 weights for each lane of Int8Runs.
+template <int Block>
+[[gnu::always_inline]] QFMT_AVX512 inline __m512 run_scales(float const* scales) {
+  static_assert(Block >= 32);
+  if constexpr (Block >= 512) {
+    return _mm512_set1_ps(scales[0]);
+  } else {
+    constexpr int count = 512 / Block;
+    auto const mask = static_cast<__mmask16>((1 << count) - 1);
+    __m512i const run = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    constexpr int shift = Block == 32 ? 0 : Block == 64 ? 1 : Block == 128 ? 2 : 3;
+    return _mm512_permutexvar_ps(_mm512_srli_epi32(run, shift),
+                                 _mm512_maskz_loadu_ps(mask, scales));
+  }
+}
+
+/// One row of x: its products with four weights a lane of two rows.
+[[gnu::always_inline]] QFMT_AVX512 inline void add_fours(__m512i& s, __m512i& t, __m512i a,
+                                                         __m512i b, int8_t const* x) {
+  __m512i const v = _mm512_loadu_si512(x);
+  s = _mm512_dpbusd_epi32(s, a, v);
+  t = _mm512_dpbusd_epi32(t, b, v);
+}
+
+/// Part J of 512 weights of two rows. A permute reads six bits, and the table is there four times.
+template <int J, int M, int... I>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_part(Int8Sums<M>& s, Int8Sums<M>& t,
+                                                        __m512i levels, Transposed const& a,
+                                                        Transposed const& b, Int8Runs const* x,
+                                                        stl::integer_sequence<int, I...>) {
+  __m512i const odd = _mm512_permutexvar_epi8(a.of[J], levels);
+  __m512i const odd2 = _mm512_permutexvar_epi8(b.of[J], levels);
+  (add_fours(s.of[I], t.of[I], odd, odd2, x[I].odd[J]), ...);
+  __m512i const even = _mm512_permutexvar_epi8(_mm512_srli_epi16(a.of[J], 4), levels);
+  __m512i const even2 = _mm512_permutexvar_epi8(_mm512_srli_epi16(b.of[J], 4), levels);
+  (add_fours(s.of[I], t.of[I], even, even2, x[I].even[J]), ...);
+}
+
+template <int M, int... I>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_scaled(Sums<M>& s, Int8Sums<M> const& t,
+                                                          __m512 scale, Int8Runs const* x,
+                                                          stl::integer_sequence<int, I...>) {
+  ((s.of[I] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(t.of[I]),
+                              _mm512_mul_ps(scale, _mm512_loadu_ps(x[I].scale)), s.of[I])),
+   ...);
+}
+
+/// 512 weights of two rows.
+template <int Block, int M, int... I>
+[[gnu::always_inline]] QFMT_AVX512 inline void add_runs(Sums<M>& s, Sums<M>& t, __m512i levels,
+                                                        uint8_t const* a, float const* a_scales,
+                                                        uint8_t const* b, float const* b_scales,
+                                                        Int8Runs const* x,
+                                                        stl::integer_sequence<int, I...> rows) {
+  Transposed const codes_a = transposed4(a), codes_b = transposed4(b);
+  Int8Sums<M> u{{_mm512_loadu_si512(x[I].offset)...}}, v = u;
+  add_part<0>(u, v, levels, codes_a, codes_b, x, rows);
+  add_part<1>(u, v, levels, codes_a, codes_b, x, rows);
+  add_part<2>(u, v, levels, codes_a, codes_b, x, rows);
+  add_part<3>(u, v, levels, codes_a, codes_b, x, rows);
+  add_scaled(s, u, run_scales<Block>(a_scales), x, rows);
+  add_scaled(t, v, run_scales<Block>(b_scales), x, rows);
+}
+
+/// Fetches what lies ahead of 256 bytes of codes.
+[[gnu::always_inline]] inline void prefetch_run(uint8_t const* p) {
+  prefetch_codes(p);
+  prefetch_codes(p + 64);
+  prefetch_codes(p + 128);
+  prefetch_codes(p + 192);
+}
+
+template <FormatSpec F, int Block, int M>
+QFMT_AVX512 void Int8Wide::dot_two(RowPart a, RowPart b, ByteLevels const& bytes,
+                                   uint8_t const* packed, float* totals) {
+  auto const* x = reinterpret_cast<Int8Runs const*>(packed);
+  constexpr auto rows = stl::make_integer_sequence<int, M>{};
+  __m512i const l =
+      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<__m128i const*>(bytes.level)));
+  Sums<M> s = no_sums<M>(), t = no_sums<M>();
+  int64_t i = 0;
+  for (; i + unit <= a.count; i += unit, x += M) {
+    prefetch_run(a.codes + i / 2);
+    prefetch_run(b.codes + i / 2);
+    add_runs<Block>(s, t, l, a.codes + i / 2, a.scales + i / Block, b.codes + i / 2,
+                    b.scales + i / Block, x, rows);
+  }
+  if (int64_t const rest = a.count - i; rest > 0) {
+    using Padded = PaddedPart<unit / 2, unit / 32>;
+    int64_t const count = (rest + 1) / 2, blocks = (rest + Block - 1) / Block;
+    Padded const p(a.codes + i / 2, count, a.scales + i / Block, blocks);
+    Padded const q(b.codes + i / 2, count, b.scales + i / Block, blocks);
+    add_runs<Block>(s, t, l, p.codes, p.scales, q.codes, q.scales, x, rows);
+  }
+  float scaled[2 * M]{};
+  add_lanes(s, scaled);
+  add_lanes(t, scaled + M);
+  for (int m = 0; m < 2 * M; ++m) totals[m] += scaled[m] * bytes.scale;
+}
+
+}  // namespace qfmt::inline v0::host::simd::avx512
+
+#pragma GCC diagnostic pop
+
+#endif
