@@ -70,17 +70,15 @@ template <bool Stream, Element T>
   }
 }
 
-template <Element T, bool Stream>
+template <FormatSpec F, bool Stream, Element T>
 [[gnu::always_inline]] QFMT_AVX2 inline void decode_4bit(uint8_t const* codes, int64_t n,
                                                          Table16 const& t, T* out) {
   int64_t i = 0;
   for (; i + 32 <= n; i += 32) decode32<Stream>(codes + i / 2, t, out + i);
   if (i == n) return;
-  uint8_t last[16]{};
-  alignas(32) uint8_t values[32 * sizeof(T)];
-  std::memcpy(last, codes + i / 2, static_cast<size_t>((n - i + 1) / 2));
-  decode32<false>(last, t, reinterpret_cast<T*>(values));
-  std::memcpy(static_cast<void*>(out + i), values, static_cast<size_t>(n - i) * sizeof(T));
+  PaddedCodes<F, 32, T> last(codes + i / 2, n - i);
+  decode32<false>(last.data(), t, last.values());
+  last.copy_values(out + i);
 }
 
 /// 8 codes of 8 bits, before they are rounded to T.
@@ -110,12 +108,10 @@ template <FormatSpec F, Element T, bool Stream>
     put16<T, Stream, may_be_nan>(out + i, decode8(codes + i, levels, s),
                                  decode8(codes + i + 8, levels, s));
   if (i == n) return;
-  uint8_t last[16]{};
-  alignas(32) uint8_t values[16 * sizeof(T)];
-  std::memcpy(last, codes + i, static_cast<size_t>(n - i));
-  put16<T, false, may_be_nan>(reinterpret_cast<T*>(values), decode8(last, levels, s),
-                              decode8(last + 8, levels, s));
-  std::memcpy(static_cast<void*>(out + i), values, static_cast<size_t>(n - i) * sizeof(T));
+  PaddedCodes<F, 16, T> last(codes + i, n - i);
+  put16<T, false, may_be_nan>(last.values(), decode8(last.data(), levels, s),
+                              decode8(last.data() + 8, levels, s));
+  last.copy_values(out + i);
 }
 
 /// n values of one block, whose scale is finite.
@@ -126,7 +122,7 @@ template <FormatSpec F, Element T, bool Stream>
   if constexpr (bits_of<F> == 8) {
     decode_8bit<F, T, Stream>(codes, n, levels, scale, out);
   } else {
-    decode_4bit<T, Stream>(codes, n, table16<T, Levels<F>::may_be_nan>(levels.level, scale), out);
+    decode_4bit<F, Stream>(codes, n, table16<T, Levels<F>::may_be_nan>(levels.level, scale), out);
   }
 }
 

@@ -131,12 +131,9 @@ template <FormatSpec F, Element T>
     encode32<F>(values + i, factor, codes + i * bits_of<F> / 8);
   }
   if (i == n) return;
-  alignas(32) uint8_t padded[32 * sizeof(T)]{};  // +0 makes the code that ends an odd byte
-  uint8_t last[32];
-  std::memcpy(padded, static_cast<void const*>(values + i), static_cast<size_t>(n - i) * sizeof(T));
-  encode32<F>(reinterpret_cast<T const*>(padded), factor, last);
-  std::memcpy(codes + i * bits_of<F> / 8, last,
-              static_cast<size_t>(bits_of<F> == 8 ? n - i : (n - i + 1) / 2));
+  PaddedValues<32, T> last(values + i, n - i);
+  encode32<F>(last.data(), factor, last.codes());
+  last.template copy_codes<F>(codes + i * bits_of<F> / 8);
 }
 
 /// encode_block.

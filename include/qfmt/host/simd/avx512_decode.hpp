@@ -53,7 +53,7 @@ template <bool Stream, Element T, class Table>
   store<Stream>(out, decode16(c, table));
 }
 
-template <bool Stream, Element T, class Table>
+template <FormatSpec F, bool Stream, Element T, class Table>
 [[gnu::always_inline]] QFMT_AVX512 inline void decode_4bit(uint8_t const* codes, int64_t n,
                                                            Table table, T* out) {
   int64_t i = 0;
@@ -65,11 +65,9 @@ template <bool Stream, Element T, class Table>
   }
   for (; i + 16 <= n; i += 16) decode16<Stream>(codes + i / 2, table, out + i);
   if (i == n) return;
-  int64_t last = 0;
-  alignas(64) uint8_t values[64];
-  std::memcpy(&last, codes + i / 2, static_cast<size_t>((n - i + 1) / 2));
-  store<false>(values, decode16(last, table));
-  std::memcpy(static_cast<void*>(out + i), values, static_cast<size_t>(n - i) * sizeof(T));
+  PaddedCodes<F, 16, T> last(codes + i / 2, n - i);
+  decode16<false>(last.data(), table, last.values());
+  last.copy_values(out + i);
 }
 
 /// 16 codes of Int8.
@@ -102,11 +100,9 @@ template <FormatSpec F, Element T, bool Stream>
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) decode64<F, T, Stream>(codes + i, planes, scale, out + i);
   if (i == n) return;
-  uint8_t last[64]{};
-  alignas(64) uint8_t values[64 * sizeof(T)];
-  std::memcpy(last, codes + i, static_cast<size_t>(n - i));
-  decode64<F, T, false>(last, planes, scale, reinterpret_cast<T*>(values));
-  std::memcpy(static_cast<void*>(out + i), values, static_cast<size_t>(n - i) * sizeof(T));
+  PaddedCodes<F, 64, T> last(codes + i, n - i);
+  decode64<F, T, false>(last.data(), planes, scale, last.values());
+  last.copy_values(out + i);
 }
 
 /// What a decoder keeps in registers: sixteen levels, the planes of 256, nothing.
@@ -130,7 +126,7 @@ template <FormatSpec F, Element T, bool Stream, class Registers>
     decode_8bit<F, T, Stream>(codes, n, levels, scale, out);
   } else {
     __m512 const scaled = _mm512_mul_ps(levels, _mm512_set1_ps(scale));
-    decode_4bit<Stream>(codes, n, table16<T, Levels<F>::may_be_nan>(scaled), out);
+    decode_4bit<F, Stream>(codes, n, table16<T, Levels<F>::may_be_nan>(scaled), out);
   }
 }
 

@@ -155,12 +155,9 @@ template <FormatSpec F, Element T>
     encode64<F>(values + i, factor, codes + i * bits_of<F> / 8);
   }
   if (i == n) return;
-  alignas(64) uint8_t padded[64 * sizeof(T)]{};  // +0 makes the code that ends an odd byte
-  uint8_t last[64];
-  std::memcpy(padded, static_cast<void const*>(values + i), static_cast<size_t>(n - i) * sizeof(T));
-  encode64<F>(reinterpret_cast<T const*>(padded), factor, last);
-  std::memcpy(codes + i * bits_of<F> / 8, last,
-              static_cast<size_t>(bits_of<F> == 8 ? n - i : (n - i + 1) / 2));
+  PaddedValues<64, T> last(values + i, n - i);
+  encode64<F>(last.data(), factor, last.codes());
+  last.template copy_codes<F>(codes + i * bits_of<F> / 8);
 }
 
 /// encode_block.

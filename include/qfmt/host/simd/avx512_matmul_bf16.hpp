@@ -24,15 +24,10 @@ namespace qfmt::inline v0::host::simd::avx512 {
 
 /// Packed: of each 128 values of a row, those at places 1, 0, 3 and 2 of every four, as the four
 /// nibbles of a 16-bit word of codes have them.
-struct Bf16Activations : ScaleReader {
+struct Bf16Activations : ScaleReader, PlainLevels {
   static constexpr int unit = 128;
   static constexpr int unit_bytes = 2 * unit;
   static constexpr int max_rows = 4;  // of x in one pass, of two rows of weights
-
-  template <FormatSpec F>
-  static Levels<F> const& prepared(Levels<F> const& levels) {
-    return levels;
-  }
 
   template <FormatSpec F, int Block, int M>
   QFMT_AVX512_BF16 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
@@ -44,12 +39,7 @@ struct Bf16Activations : ScaleReader {
                                        uint8_t const* packed, float* totals);
 
   template <Element T>
-  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
-    if (n < unit) {
-      T padded[unit]{};
-      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
-      return pack(padded, unit, to);
-    }
+  QFMT_AVX512 static void pack(T const* x, uint8_t* to) {
     __m512i const a = words32(x), b = words32(x + 32), c = words32(x + 64), d = words32(x + 96);
     _mm512_storeu_si512(to, every_fourth<1>(a, b, c, d));
     _mm512_storeu_si512(to + 64, every_fourth<0>(a, b, c, d));
@@ -137,15 +127,12 @@ template <int Block, int M>
 }
 
 /// What is left of a row behind its whole units.
-template <int Block, int M>
+template <FormatSpec F, int Block, int M>
 [[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_rest(Sums<M>& s, __m512i levels,
                                                              RowPart const& row, int64_t i,
                                                              uint8_t const* x) {
-  constexpr int unit = Bf16Activations::unit;
-  int64_t const rest = row.count - i;
-  if (rest == 0) return;
-  PaddedPart<unit / 2, unit / 16> const last(row.codes + i / 2, (rest + 1) / 2,
-                                             row.scales + i / Block, (rest + Block - 1) / Block);
+  if (i >= row.count) return;
+  PaddedPart<F, Block, Bf16Activations::unit> const last(row, i);
   add_unit<Block>(s, levels, last.codes, last.scales, x);
 }
 
@@ -160,7 +147,7 @@ QFMT_AVX512_BF16 void Bf16Activations::dot(RowPart row, Levels<F> const& levels,
     prefetch_scales<Block>(row.scales + i / Block);
     add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
   }
-  add_rest<Block>(s, l, row, i, x);
+  add_rest<F, Block>(s, l, row, i, x);
   add_lanes(s, totals);
 }
 
@@ -175,8 +162,8 @@ QFMT_AVX512_BF16 void Bf16Activations::dot_two(RowPart a, RowPart b, Levels<F> c
     prefetch_codes(b.codes + i / 2);
     add_units<Block>(s, t, l, a, b, i, x);
   }
-  add_rest<Block>(s, l, a, i, x);
-  add_rest<Block>(t, l, b, i, x);
+  add_rest<F, Block>(s, l, a, i, x);
+  add_rest<F, Block>(t, l, b, i, x);
   add_lanes(s, totals);
   add_lanes(t, totals + M);
 }

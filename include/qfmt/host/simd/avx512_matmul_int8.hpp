@@ -79,17 +79,12 @@ struct Int8Activations : ScaleReader {
   }
 
   template <FormatSpec F, int Block, int M>
-  QFMT_AVX512 static void dot(RowPart row, ByteLevels const& bytes, uint8_t const* packed,
+  QFMT_AVX512 static void dot(RowPart row, ByteLevels const& levels, uint8_t const* packed,
                               float* totals);
 
   template <Element T>
-  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
+  QFMT_AVX512 static void pack(T const* x, uint8_t* to) {
     auto& out = *reinterpret_cast<Int8Unit*>(to);
-    if (n < unit) {
-      T padded[unit]{};
-      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
-      return pack(padded, unit, to);
-    }
     for (int run = 0; run < 4; ++run) pack32(x + 32 * run, run, out);
   }
 
@@ -138,29 +133,18 @@ template <int Block, int M>
   add_products(s, odd, even, lane_scales<Block>(scales), x, stl::make_integer_sequence<int, M>{});
 }
 
+/// Levels as bytes in each quarter.
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i byte_table(ByteLevels const& levels) {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<__m128i const*>(levels.level)));
+}
+
 template <FormatSpec F, int Block, int M>
-QFMT_AVX512 void Int8Activations::dot(RowPart row, ByteLevels const& bytes, uint8_t const* packed,
+QFMT_AVX512 void Int8Activations::dot(RowPart row, ByteLevels const& levels, uint8_t const* packed,
                                       float* totals) {
   auto const* x = reinterpret_cast<Int8Unit const*>(packed);
-  constexpr int step = Int8Activations::unit;
-  __m512i const l =
-      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<__m128i const*>(bytes.level)));
-  Sums<M> s = no_sums<M>();
-  int64_t i = 0;
-  for (; i + step <= row.count; i += step, x += M) {
-    prefetch_codes(row.codes + i / 2);
-    prefetch_scales<Block>(row.scales + i / Block);
-    add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
-  }
-  if (i < row.count) {
-    int64_t const rest = row.count - i;
-    PaddedPart<step / 2, step / 16> const last(row.codes + i / 2, (rest + 1) / 2,
-                                               row.scales + i / Block, (rest + Block - 1) / Block);
-    add_unit<Block>(s, l, last.codes, last.scales, x);
-  }
   float scaled[M]{};
-  add_lanes(s, scaled);
-  for (int m = 0; m < M; ++m) totals[m] += scaled[m] * bytes.scale;
+  add_lanes(row_sums<unit, 1, F, Block, M>(row, byte_table(levels), x), scaled);
+  for (int m = 0; m < M; ++m) totals[m] += scaled[m] * levels.scale;
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx512

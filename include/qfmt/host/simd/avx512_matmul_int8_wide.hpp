@@ -54,12 +54,7 @@ struct Int8Wide : ScaleReader {
   }
 
   template <Element T>
-  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
-    if (n < unit) {
-      T padded[unit]{};
-      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
-      return pack(padded, unit, to);
-    }
+  QFMT_AVX512 static void pack(T const* x, uint8_t* to) {
     auto& out = *reinterpret_cast<Int8Runs*>(to);
     alignas(64) uint8_t even[256], odd[256];
     for (int run = 0; run < 16; ++run) {
@@ -164,12 +159,11 @@ template <int Block, int M, int... I>
 }
 
 template <FormatSpec F, int Block, int M>
-QFMT_AVX512 void Int8Wide::dot_two(RowPart a, RowPart b, ByteLevels const& bytes,
+QFMT_AVX512 void Int8Wide::dot_two(RowPart a, RowPart b, ByteLevels const& levels,
                                    uint8_t const* packed, float* totals) {
   auto const* x = reinterpret_cast<Int8Runs const*>(packed);
   constexpr auto rows = stl::make_integer_sequence<int, M>{};
-  __m512i const l =
-      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<__m128i const*>(bytes.level)));
+  __m512i const l = byte_table(levels);
   Sums<M> s = no_sums<M>(), t = no_sums<M>();
   int64_t i = 0;
   for (; i + unit <= a.count; i += unit, x += M) {
@@ -178,17 +172,14 @@ QFMT_AVX512 void Int8Wide::dot_two(RowPart a, RowPart b, ByteLevels const& bytes
     add_runs<Block>(s, t, l, a.codes + i / 2, a.scales + i / Block, b.codes + i / 2,
                     b.scales + i / Block, x, rows);
   }
-  if (int64_t const rest = a.count - i; rest > 0) {
-    using Padded = PaddedPart<unit / 2, unit / 32>;
-    int64_t const count = (rest + 1) / 2, blocks = (rest + Block - 1) / Block;
-    Padded const p(a.codes + i / 2, count, a.scales + i / Block, blocks);
-    Padded const q(b.codes + i / 2, count, b.scales + i / Block, blocks);
+  if (i < a.count) {
+    PaddedPart<F, Block, unit> const p(a, i), q(b, i);
     add_runs<Block>(s, t, l, p.codes, p.scales, q.codes, q.scales, x, rows);
   }
   float scaled[2 * M]{};
   add_lanes(s, scaled);
   add_lanes(t, scaled + M);
-  for (int m = 0; m < 2 * M; ++m) totals[m] += scaled[m] * bytes.scale;
+  for (int m = 0; m < 2 * M; ++m) totals[m] += scaled[m] * levels.scale;
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx512

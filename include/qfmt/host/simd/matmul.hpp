@@ -66,14 +66,23 @@ inline constexpr bool two_rows = requires(RowPart row, float* totals) {
 }
 &&M > 1;
 
+/// A unit of one row of x; where n is less than that, zeros fill it.
+template <class Kernel, Element T>
+void pack_unit(T const* x, int64_t n, uint8_t* to) {
+  if (n >= Kernel::unit) return Kernel::pack(x, to);
+  T padded[Kernel::unit]{};
+  std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
+  Kernel::pack(static_cast<T const*>(padded), to);
+}
+
 /// Values [k, k + count) of `rows` rows of x, which follow each other in units of a kernel with M.
 template <class Kernel, int M, Element T>
 void pack_rows(T const* x, int64_t stride, int rows, int64_t k, int64_t count, uint8_t* packed) {
   constexpr int unit = Kernel::unit;
   for (int64_t i = 0; i < count; i += unit)
     for (int r = 0; r < rows; ++r)
-      Kernel::pack(x + r * stride + k + i, std::min<int64_t>(unit, count - i),
-                   packed + (i / unit * M + r) * Kernel::unit_bytes);
+      pack_unit<Kernel>(x + r * stride + k + i, count - i,
+                        packed + (i / unit * M + r) * Kernel::unit_bytes);
 }
 
 /// Rows [first, last) times `rows` rows of x from row `begin` on. M: rows that the kernel takes;
