@@ -122,12 +122,12 @@ TEST_CASE("SIMD: matmul with long rows, in several pieces of K", "[host][simd]")
 }
 
 /// Blocks shorter and longer than what a kernel takes at a time, in their middle and at the end.
-TEMPLATE_TEST_CASE("SIMD: matmul with blocks of every size", "[host][simd]",
-                   (std::integral_constant<int, 32>), (std::integral_constant<int, 128>),
-                   (std::integral_constant<int, 256>), (std::integral_constant<int, 512>),
-                   (std::integral_constant<int, 1024>), (std::integral_constant<int, 4096>)) {
-  using S = Scheme<Format<NF4>, BlockSize<TestType::value>>;
-  for (std::int64_t const m : {1, 2, 3, 5}) check_product<S, float>({3, 4608, m}, 0, 8192, false);
+template <int Block>
+using Nf4Of = Scheme<Format<NF4>, BlockSize<Block>>;
+TEMPLATE_TEST_CASE("SIMD: matmul with blocks of every size", "[host][simd]", Nf4Of<32>, Nf4Of<128>,
+                   Nf4Of<256>, Nf4Of<512>, Nf4Of<1024>, Nf4Of<4096>) {
+  for (std::int64_t const m : {1, 2, 3, 5})
+    check_product<TestType, float>({3, 4608, m}, 0, 8192, false);
 }
 
 TEST_CASE("SIMD: matmul of values that are not finite gives none that are", "[host][simd]") {

@@ -10,7 +10,8 @@
 #include "qfmt/host/simd/avx512_decode.hpp"
 #include "qfmt/host/simd/avx512_encode.hpp"
 #include "qfmt/host/simd/level.hpp"
-#include "qfmt/host/simd/neon.hpp"
+#include "qfmt/host/simd/neon_decode.hpp"
+#include "qfmt/host/simd/neon_encode.hpp"
 
 namespace qfmt::inline v0::host::simd {
 
@@ -40,9 +41,8 @@ void decode_blocks(QuantizedSpan<S> const& in, T* out, BlockRange range,
       return stream ? avx2::decode_blocks<S, T, true>(in, out, range, levels)
                     : avx2::decode_blocks<S, T, false>(in, out, range, levels);
 #elif defined(__aarch64__)
-    if constexpr (S::bits == 4)
-      if (level == SimdLevel::neon && levels.usable())
-        return neon::decode_blocks(in, out, range, levels);
+    if (level == SimdLevel::neon && levels.usable())
+      return neon::decode_blocks(in, out, range, levels);
 #endif
   }
   decode_blocks_scalar(in, out, range);
@@ -61,6 +61,8 @@ float block_absmax([[maybe_unused]] SimdLevel level, T const* values, int64_t n)
     }
     return absmax;
   }
+#elif defined(__aarch64__)
+  if (level == SimdLevel::neon) return finite_or_nan<T>(neon::largest(values, n));
 #endif
   return qfmt::block_absmax(values, n);
 }
@@ -73,6 +75,8 @@ void absmax_blocks([[maybe_unused]] SimdLevel level, T const* values, int64_t n,
   if (level >= SimdLevel::avx512)
     return avx512::absmax_blocks<T, Length>(values, n, length, absmax);
   if (level >= SimdLevel::avx2) return avx2::absmax_blocks<T, Length>(values, n, length, absmax);
+#elif defined(__aarch64__)
+  if (level == SimdLevel::neon) return neon::absmax_blocks(values, n, length, absmax);
 #endif
   for (int64_t i = 0; i < n; i += length)
     *absmax++ = qfmt::block_absmax(values + i, i + length <= n ? length : n - i);
@@ -88,6 +92,8 @@ void encode_blocks([[maybe_unused]] SimdLevel level, T const* values, int64_t n,
       return avx512::encode_blocks<F, T, Length>(values, n, length, absmax, codes);
     if (level >= SimdLevel::avx2)
       return avx2::encode_blocks<F, T, Length>(values, n, length, absmax, codes);
+#elif defined(__aarch64__)
+    if (level == SimdLevel::neon) return neon::encode_blocks<F>(values, n, length, absmax, codes);
 #endif
   }
   for (int64_t i = 0; i < n; i += length)

@@ -8,6 +8,7 @@
 #include "qfmt/host/simd/avx512_matmul_bf16.hpp"
 #include "qfmt/host/simd/avx512_matmul_int8_wide.hpp"
 #include "qfmt/host/simd/level.hpp"
+#include "qfmt/host/simd/neon_matmul.hpp"
 
 #include <algorithm>
 
@@ -162,6 +163,12 @@ bool multiply([[maybe_unused]] Product<S, T> const& p, [[maybe_unused]] BlockRan
     } else {
       return multiply_rows<avx512::ExactInt8>(p, range), true;
     }
+  }
+#elif defined(__aarch64__)
+  if constexpr (multiplies<S>) {
+    if (simd_level(options.simd) != SimdLevel::neon || !has_whole_rows(p.w)) return false;
+    if constexpr (S::bits == 4) return multiply_rows<neon::Exact>(p, range), true;
+    return multiply_rows<neon::ExactInt8>(p, range), true;
   }
 #endif
   return false;
