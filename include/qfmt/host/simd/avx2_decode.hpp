@@ -6,7 +6,6 @@
 // arithmetic.
 #pragma once
 
-#include "qfmt/host/arguments.hpp"
 #include "qfmt/host/simd/avx2.hpp"
 #include "qfmt/host/simd/levels.hpp"
 
@@ -126,36 +125,13 @@ template <FormatSpec F, Element T, bool Stream>
   }
 }
 
-/// Blocks of `range`; out is the whole tensor's. Scales are read some blocks ahead: then the loop
-/// over blocks is free of tests and waits for none of them.
-template <SchemeSpec S, Element T, bool Stream>
-QFMT_AVX2 void decode_blocks(QuantizedSpan<S> in, T* out, BlockRange range,
-                             Levels<typename S::format> const& levels) {
-  using F = typename S::format;
-  int64_t const length = block_length_of(in);
-  for (int64_t b = range.first, end; b < range.last; b = end) {
-    end = end_of_run(b, range.last);
-    float own[scales_ahead];
-    float const* const scales = scales_of(in.scales, b, end, own);
-    int64_t const whole = end * length <= in.size ? end : end - 1;
-    bool const finite = largest(scales, end - b) < infinity_bits<float>();
-    for (int64_t i = b; i < (finite ? whole : b); ++i) {
-      constexpr int64_t known = S::block_size;  // a loop of known length; 0 where rows are blocks
-      int64_t const n = known != 0 ? known : length;
-      decode_run<F, T, Stream>(in.codes + i * n * S::bits / 8, n, levels, scales[i - b],
-                               out + i * n);
-    }
-    for (int64_t i = finite ? whole : b; i < end; ++i) {
-      auto const [first, n] = host::detail::values_of(in, i);
-      if (is_finite(scales[i - b])) {
-        decode_run<F, T, false>(in.codes + first * S::bits / 8, n, levels, scales[i - b],
-                                out + first);
-      } else {
-        decode_rare_block(in, i, first, n, out + first);
-      }
-    }
-  }
-  if constexpr (Stream) _mm_sfence();
+/// `count` blocks of `length` values (Length, where that is not 0), whose scales are finite.
+template <FormatSpec F, int Length, bool Stream, Element T>
+QFMT_AVX2 void decode_blocks(uint8_t const* codes, int64_t count, int64_t length,
+                             Levels<F> const& levels, float const* scales, T* out) {
+  if constexpr (Length != 0) length = Length;
+  for (int64_t b = 0; b < count; ++b, codes += length * bits_of<F> / 8, out += length)
+    decode_run<F, T, Stream>(codes, length, levels, scales[b], out);
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx2

@@ -136,35 +136,21 @@ template <FormatSpec F, Element T>
   last.template copy_codes<F>(codes + i * bits_of<F> / 8);
 }
 
-/// encode_block.
-template <FormatSpec F, Element T>
-[[gnu::always_inline]] QFMT_AVX2 inline void encode_one(T const* values, int64_t n, float absmax,
-                                                        uint8_t* codes) {
-  BlockScaling const scaling = block_scaling<F>(absmax);
-  if (is_ordinary(absmax, scaling)) {
-    encode_run<F>(values, n, scaling.factor, codes);
-  } else {
-    encode_rare_block<F>(values, n, absmax, codes);
-  }
-}
-
-/// encode_block of runs of `length` values (Length, where that is not 0) with their absmax.
-template <FormatSpec F, Element T, int Length>
-QFMT_AVX2 void encode_blocks(T const* values, int64_t n, int64_t length, float const* absmax,
+/// Codes of `count` ordinary blocks of `length` values (Length, where that is not 0).
+template <FormatSpec F, int Length, Element T>
+QFMT_AVX2 void encode_blocks(T const* values, int64_t count, int64_t length, float const* factors,
                              uint8_t* codes) {
   if constexpr (Length != 0) length = Length;
-  for (; n >= length && n > 0; n -= length, values += length, codes += length * bits_of<F> / 8)
-    encode_one<F>(values, length, *absmax++, codes);
-  if (n > 0) encode_one<F>(values, n, *absmax, codes);
+  for (int64_t b = 0; b < count; ++b, values += length, codes += length * bits_of<F> / 8)
+    encode_run<F>(values, length, factors[b], codes);
 }
 
-/// block_absmax of runs of `length` values (Length, where that is not 0); the last may be short.
-template <Element T, int Length>
-QFMT_AVX2 void absmax_blocks(T const* values, int64_t n, int64_t length, float* absmax) {
+/// block_absmax of `count` blocks of `length` values (Length, where that is not 0).
+template <int Length, Element T>
+QFMT_AVX2 void absmax_blocks(T const* values, int64_t count, int64_t length, float* absmax) {
   if constexpr (Length != 0) length = Length;
-  for (; n >= length && n > 0; n -= length, values += length)
-    *absmax++ = finite_or_nan<T>(largest(values, length));
-  if (n > 0) *absmax = finite_or_nan<T>(largest(values, n));
+  for (int64_t b = 0; b < count; ++b, values += length)
+    absmax[b] = finite_or_nan<T>(largest(values, length));
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx2

@@ -5,7 +5,6 @@
 // up by one permute. 8-bit maps: byte permutes. Int8: arithmetic.
 #pragma once
 
-#include "qfmt/host/arguments.hpp"
 #include "qfmt/host/simd/avx512.hpp"
 #include "qfmt/host/simd/levels.hpp"
 
@@ -130,11 +129,10 @@ template <FormatSpec F, Element T, bool Stream, class Registers>
   }
 }
 
-/// The same with nested scales in vectors: f32(level * absmax2) + offset, two roundings.
+/// simd::scales_of with nested scales in vectors: f32(level * absmax2) + offset, two roundings.
 template <class Scales, class Inner>
-[[gnu::always_inline]] QFMT_AVX512 inline float const* scales_of(Scales const& scales,
-                                                                 Inner const& inner, int64_t first,
-                                                                 int64_t last, float* own) {
+QFMT_AVX512 inline float const* scales_of(Scales const& scales, Inner const& inner, int64_t first,
+                                          int64_t last, float* own) {
   if constexpr (requires { scales.offset; }) {
     auto const some = static_cast<__mmask64>(~uint64_t{0} >> (scales_ahead - (last - first)));
     __m512i const codes = _mm512_maskz_loadu_epi8(some, scales.absmax.codes + first);
@@ -151,37 +149,14 @@ template <class Scales, class Inner>
   }
 }
 
-/// Blocks of `range`; out is the whole tensor's. Scales are read some blocks ahead: then the loop
-/// over blocks is free of tests and waits for none of them.
-template <SchemeSpec S, Element T, bool Stream>
-QFMT_AVX512 void decode_blocks(QuantizedSpan<S> in, T* out, BlockRange range,
-                               Levels<typename S::format> const& levels) {
-  using F = typename S::format;
+/// `count` blocks of `length` values (Length, where that is not 0), whose scales are finite.
+template <FormatSpec F, int Length, bool Stream, Element T>
+QFMT_AVX512 void decode_blocks(uint8_t const* codes, int64_t count, int64_t length,
+                               Levels<F> const& levels, float const* scales, T* out) {
+  if constexpr (Length != 0) length = Length;
   auto const kept = registers(levels);
-  int64_t const length = block_length_of(in);
-  auto const inner = scale_levels(in.scales);
-  for (int64_t b = range.first, end; b < range.last; b = end) {
-    end = end_of_run(b, range.last);
-    float own[scales_ahead];
-    float const* const scales = scales_of(in.scales, inner, b, end, own);
-    int64_t const whole = end * length <= in.size ? end : end - 1;
-    bool const finite = largest(scales, end - b) < infinity_bits<float>();
-    for (int64_t i = b; i < (finite ? whole : b); ++i) {
-      constexpr int64_t known = S::block_size;  // a loop of known length; 0 where rows are blocks
-      int64_t const n = known != 0 ? known : length;
-      decode_run<F, T, Stream>(in.codes + i * n * S::bits / 8, n, kept, scales[i - b], out + i * n);
-    }
-    for (int64_t i = finite ? whole : b; i < end; ++i) {
-      auto const [first, n] = host::detail::values_of(in, i);
-      if (is_finite(scales[i - b])) {
-        decode_run<F, T, false>(in.codes + first * S::bits / 8, n, kept, scales[i - b],
-                                out + first);
-      } else {
-        decode_rare_block(in, i, first, n, out + first);
-      }
-    }
-  }
-  if constexpr (Stream) _mm_sfence();
+  for (int64_t b = 0; b < count; ++b, codes += length * bits_of<F> / 8, out += length)
+    decode_run<F, T, Stream>(codes, length, kept, scales[b], out);
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx512

@@ -4,6 +4,7 @@
 // Matmul over the kernels: packs x, walks the weights, chooses the instruction set.
 #pragma once
 
+#include "qfmt/host/arguments.hpp"
 #include "qfmt/host/simd/avx2_matmul.hpp"
 #include "qfmt/host/simd/avx512_matmul_bf16.hpp"
 #include "qfmt/host/simd/avx512_matmul_int8_wide.hpp"

@@ -5,7 +5,6 @@
 // table instruction each. 8-bit maps: one load a value. Int8: arithmetic.
 #pragma once
 
-#include "qfmt/host/arguments.hpp"
 #include "qfmt/host/simd/levels.hpp"
 #include "qfmt/host/simd/neon.hpp"
 
@@ -89,19 +88,13 @@ inline void decode_run(uint8_t const* codes, int64_t n, Levels<F> const& levels,
   }
 }
 
-/// Blocks of `range`; out is the whole tensor's.
-template <SchemeSpec S, Element T>
-void decode_blocks(QuantizedSpan<S> in, T* out, BlockRange range,
-                   Levels<typename S::format> const& levels) {
-  for (int64_t b = range.first; b < range.last; ++b) {
-    auto const [first, n] = host::detail::values_of(in, b);
-    float const scale = scale_at(in.scales, b);
-    if (is_finite(scale)) {
-      decode_run(in.codes + first * S::bits / 8, n, levels, scale, out + first);
-    } else {
-      decode_rare_block(in, b, first, n, out + first);
-    }
-  }
+/// `count` blocks of `length` values (Length, where that is not 0), whose scales are finite.
+template <FormatSpec F, int Length, Element T>
+void decode_blocks(uint8_t const* codes, int64_t count, int64_t length, Levels<F> const& levels,
+                   float const* scales, T* out) {
+  if constexpr (Length != 0) length = Length;
+  for (int64_t b = 0; b < count; ++b, codes += length * bits_of<F> / 8, out += length)
+    decode_run(codes, length, levels, scales[b], out);
 }
 
 }  // namespace qfmt::inline v0::host::simd::neon

@@ -13,12 +13,12 @@
 
 namespace qfmt::inline v0::host::simd::neon {
 
-/// block_absmax of runs of `length` values; the last may be short.
-template <Element T>
-void absmax_blocks(T const* values, int64_t n, int64_t length, float* absmax) {
-  for (; n >= length && n > 0; n -= length, values += length)
-    *absmax++ = finite_or_nan<T>(largest(values, length));
-  if (n > 0) *absmax = finite_or_nan<T>(largest(values, n));
+/// block_absmax of `count` blocks of `length` values (Length, where that is not 0).
+template <int Length, Element T>
+void absmax_blocks(T const* values, int64_t count, int64_t length, float* absmax) {
+  if constexpr (Length != 0) length = Length;
+  for (int64_t b = 0; b < count; ++b, values += length)
+    absmax[b] = finite_or_nan<T>(largest(values, length));
 }
 
 /// The bytes of the decision points of 32 bins, in planes.
@@ -132,20 +132,13 @@ inline void encode_run(T const* values, int64_t n, float factor, uint8_t* codes)
   last.template copy_codes<F>(codes + i * bits_of<F> / 8);
 }
 
-/// encode_block of runs of `length` values with their absmax; the last may be short.
-template <FormatSpec F, Element T>
-void encode_blocks(T const* values, int64_t n, int64_t length, float const* absmax,
+/// Codes of `count` ordinary blocks of `length` values (Length, where that is not 0).
+template <FormatSpec F, int Length, Element T>
+void encode_blocks(T const* values, int64_t count, int64_t length, float const* factors,
                    uint8_t* codes) {
-  for (int64_t i = 0; i < n; i += length, ++absmax) {
-    int64_t const count = i + length <= n ? length : n - i;
-    uint8_t* const to = codes + i * bits_of<F> / 8;
-    BlockScaling const scaling = block_scaling<F>(*absmax);
-    if (is_ordinary(*absmax, scaling)) {
-      encode_run<F>(values + i, count, scaling.factor, to);
-    } else {
-      encode_rare_block<F>(values + i, count, *absmax, to);
-    }
-  }
+  if constexpr (Length != 0) length = Length;
+  for (int64_t b = 0; b < count; ++b, values += length, codes += length * bits_of<F> / 8)
+    encode_run<F>(values, length, factors[b], codes);
 }
 
 }  // namespace qfmt::inline v0::host::simd::neon
