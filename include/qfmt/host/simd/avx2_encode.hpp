@@ -75,8 +75,9 @@ template <PointFormat F, Element T>
   constexpr WideBins const& bins = wide_bins_of<F>;
   __m256 const x = _mm256_mul_ps(load8(values), factor);
   __m256i const bits = _mm256_castps_si256(x);
-  __m256i const magnitude = _mm256_max_epi32(_mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF)),
-                                             _mm256_set1_epi32(int{FloatBins::least}));
+  __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF));
+  magnitude = _mm256_max_epi32(magnitude, _mm256_set1_epi32(int{FloatBins::least}));
+  magnitude = _mm256_min_epi32(magnitude, _mm256_set1_epi32(0x3FFFFFFF));  // within the table
   __m256i const bin = _mm256_sub_epi32(_mm256_srli_epi32(magnitude, WideBins::shift),
                                        _mm256_set1_epi32(FloatBins::least >> WideBins::shift));
   __m256i const sign = _mm256_and_si256(_mm256_srli_epi32(bits, 31 - WideBins::sign_bit),

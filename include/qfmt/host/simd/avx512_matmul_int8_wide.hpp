@@ -1,13 +1,13 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Inner products on AVX-512 VNNI of two rows of weights with several rows of 8-bit activations. A
-// lane takes a run of 32 values whole, so that its scales are applied once for eight products of
-// four, in place of once for two as in avx512_matmul_int8.hpp, which needs no transposition and is
-// as fast where one row of x makes memory the limit.
+// Inner products on AVX-512 VNNI of two rows of weights with several rows of 8-bit activations, by
+// runs: scales are applied once for eight products of four, in place of once for two as in
+// avx512_matmul_int8.hpp, which is as fast where one row of x makes memory the limit.
 #pragma once
 
 #include "qfmt/host/simd/avx512_matmul_int8.hpp"
+#include "qfmt/host/simd/avx512_matmul_runs.hpp"
 
 #if defined(__x86_64__)
 
@@ -19,32 +19,16 @@
 
 namespace qfmt::inline v0::host::simd::avx512 {
 
-/// 512 values of one row in 16 runs of 32. Run r has lane 4 (r % 4) + r / 4: where transposed4
-/// brings a run of codes. Vector j holds values 8 j to 8 j + 7 of every run, odd and even apart.
+/// 512 values of one row in runs. Vector j holds values 8 j to 8 j + 7 of every run, odd and even
+/// apart.
 struct Int8Runs {
-  static constexpr int values = 512;
   int8_t odd[4][64], even[4][64];
   int32_t offset[16];  // what the weights' offset of 128 adds
   float scale[16];
-
-  static constexpr int lane_of(int run) { return run % 4 * 4 + run / 4; }
 };
-
-/// Four vectors of 4 x 4 dwords to each of their 128-bit lanes, transposed there.
-struct Transposed {
-  __m512i of[4];
-};
-[[gnu::always_inline]] QFMT_AVX512 inline Transposed transposed4(uint8_t const* p) {
-  __m512i const a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64);
-  __m512i const c = _mm512_loadu_si512(p + 128), d = _mm512_loadu_si512(p + 192);
-  __m512i const ab = _mm512_unpacklo_epi32(a, b), ab2 = _mm512_unpackhi_epi32(a, b);
-  __m512i const cd = _mm512_unpacklo_epi32(c, d), cd2 = _mm512_unpackhi_epi32(c, d);
-  return {{_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd),
-           _mm512_unpacklo_epi64(ab2, cd2), _mm512_unpackhi_epi64(ab2, cd2)}};
-}
 
 struct Int8Wide : ScaleReader {
-  static constexpr int unit = Int8Runs::values;
+  static constexpr int unit = values_in_runs;
   static constexpr int unit_bytes = sizeof(Int8Runs);
   static constexpr int max_rows = 4;
 
@@ -61,8 +45,8 @@ struct Int8Wide : ScaleReader {
       Int8Run const r = int8_run(x + 32 * run);
       _mm_store_si128(reinterpret_cast<__m128i*>(even + 16 * run), r.even);
       _mm_store_si128(reinterpret_cast<__m128i*>(odd + 16 * run), r.odd);
-      out.offset[Int8Runs::lane_of(run)] = -128 * sum_of_dwords(r.sums);
-      out.scale[Int8Runs::lane_of(run)] = r.scale;
+      out.offset[lane_of_run(run)] = -128 * sum_of_dwords(r.sums);
+      out.scale[lane_of_run(run)] = r.scale;
     }
     Transposed const o = transposed4(odd), e = transposed4(even);
     for (int j = 0; j < 4; ++j) {
@@ -85,22 +69,6 @@ struct Int8Wide : ScaleReader {
   QFMT_AVX512 static void dot_two(RowPart a, RowPart b, ByteLevels const& levels,
                                   uint8_t const* packed, float* totals);
 };
-
-/// The scales of 512 weights for each lane of Int8Runs.
-template <int Block>
-[[gnu::always_inline]] QFMT_AVX512 inline __m512 run_scales(float const* scales) {
-  static_assert(Block >= 32);
-  if constexpr (Block >= 512) {
-    return _mm512_set1_ps(scales[0]);
-  } else {
-    constexpr int count = 512 / Block;
-    auto const mask = static_cast<__mmask16>((1 << count) - 1);
-    __m512i const run = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-    constexpr int shift = Block == 32 ? 0 : Block == 64 ? 1 : Block == 128 ? 2 : 3;
-    return _mm512_permutexvar_ps(_mm512_srli_epi32(run, shift),
-                                 _mm512_maskz_loadu_ps(mask, scales));
-  }
-}
 
 /// One row of x: its products with four weights a lane of two rows.
 [[gnu::always_inline]] QFMT_AVX512 inline void add_fours(__m512i& s, __m512i& t, __m512i a,
@@ -148,14 +116,6 @@ template <int Block, int M, int... I>
   add_part<3>(u, v, levels, codes_a, codes_b, x, rows);
   add_scaled(s, u, run_scales<Block>(a_scales), x, rows);
   add_scaled(t, v, run_scales<Block>(b_scales), x, rows);
-}
-
-/// Fetches what lies ahead of 256 bytes of codes.
-[[gnu::always_inline]] inline void prefetch_run(uint8_t const* p) {
-  prefetch_codes(p);
-  prefetch_codes(p + 64);
-  prefetch_codes(p + 128);
-  prefetch_codes(p + 192);
 }
 
 template <FormatSpec F, int Block, int M>

@@ -6,7 +6,7 @@
 
 #include "qfmt/host/arguments.hpp"
 #include "qfmt/host/simd/avx2_matmul.hpp"
-#include "qfmt/host/simd/avx512_matmul_bf16.hpp"
+#include "qfmt/host/simd/avx512_matmul_bf16_wide.hpp"
 #include "qfmt/host/simd/avx512_matmul_int8_wide.hpp"
 #include "qfmt/host/simd/level.hpp"
 #include "qfmt/host/simd/neon_matmul.hpp"
@@ -158,8 +158,11 @@ bool multiply([[maybe_unused]] Product<S, T> const& p, [[maybe_unused]] BlockRan
           if (p.m > 1) return multiply_rows<avx512::Int8Wide>(p, range), true;
         return multiply_rows<avx512::Int8Activations>(p, range), true;
       }
-      if (options.activations == Activations::bfloat16 && level >= SimdLevel::avx512_bf16)
+      if (options.activations == Activations::bfloat16 && level >= SimdLevel::avx512_bf16) {
+        if constexpr (S::block_size >= 32)
+          if (p.m > 1) return multiply_rows<avx512::Bf16Wide>(p, range), true;
         return multiply_rows<avx512::Bf16Activations>(p, range), true;
+      }
       return multiply_rows<avx512::Exact>(p, range), true;
     } else {
       return multiply_rows<avx512::ExactInt8>(p, range), true;
