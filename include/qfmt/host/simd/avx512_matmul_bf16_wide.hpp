@@ -27,7 +27,8 @@ struct Bf16Runs {
 struct Bf16Wide : ScaleReader, PlainLevels {
   static constexpr int unit = values_in_runs;
   static constexpr int unit_bytes = sizeof(Bf16Runs);
-  static constexpr int max_rows = 4;
+  static constexpr int max_rows = 4;  // of x
+  static constexpr bool takes_two_rows = true;
 
   template <Element T>
   QFMT_AVX512 static void pack(T const* x, uint8_t* to) {

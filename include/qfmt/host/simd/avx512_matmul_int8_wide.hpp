@@ -30,7 +30,8 @@ struct Int8Runs {
 struct Int8Wide : ScaleReader {
   static constexpr int unit = values_in_runs;
   static constexpr int unit_bytes = sizeof(Int8Runs);
-  static constexpr int max_rows = 4;
+  static constexpr int max_rows = 4;  // of x
+  static constexpr bool takes_two_rows = true;
 
   template <FormatSpec F>
   static ByteLevels prepared(Levels<F> const& levels) {

@@ -36,7 +36,7 @@ struct Transposed {
            _mm512_unpacklo_epi64(ab2, cd2), _mm512_unpackhi_epi64(ab2, cd2)}};
 }
 
-/// The scales of 512 weights for each lane of Int8Runs.
+/// The scales of 512 weights for each lane.
 template <int Block>
 [[gnu::always_inline]] QFMT_AVX512 inline __m512 run_scales(float const* scales) {
   static_assert(Block >= 32);

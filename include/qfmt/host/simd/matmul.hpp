@@ -54,19 +54,12 @@ RowPart row_part(QuantizedMatrix<S> const& w, Inner const& inner, int64_t n, int
   }
 }
 
-/// Rows of x that a kernel takes at most, and whether it takes two rows of weights with M of them.
+/// Rows of x that a kernel takes at most.
 template <class Kernel>
 constexpr int most_rows() {
   if constexpr (requires { Kernel::max_rows; }) return Kernel::max_rows;
   return rows_of_x;
 }
-template <class Kernel, SchemeSpec S, int M>
-inline constexpr bool two_rows = requires(RowPart row, float* totals) {
-  Kernel::template dot_two<typename S::format, S::block_size, M>(
-      row, row, Kernel::prepared(std::declval<Levels<typename S::format> const&>()), nullptr,
-      totals);
-}
-&&M > 1;
 
 /// A unit of one row of x; where n is less than that, zeros fill it.
 template <class Kernel, Element T>
@@ -87,8 +80,8 @@ void pack_rows(T const* x, int64_t stride, int rows, int64_t k, int64_t count, u
                         packed + (i / unit * M + r) * Kernel::unit_bytes);
 }
 
-/// Rows [first, last) times `rows` rows of x from row `begin` on. M: rows that the kernel takes;
-/// those that are not there are packed as zeros.
+/// Rows `range` of the weights times `rows` rows of x from row `begin` on. M: rows that the kernel
+/// takes; those that are not there are packed as zeros.
 template <class Kernel, int M, SchemeSpec S, Element T, class Table>
 void multiply_tile(Product<S, T> const& p, Table const& levels, BlockRange range, int64_t begin,
                    int rows) {
@@ -106,7 +99,7 @@ void multiply_tile(Product<S, T> const& p, Table const& levels, BlockRange range
       bool const is_packed = tile > range.first && p.w.cols <= piece;
       if (!is_packed) pack_rows<Kernel, M>(x, p.w.cols, rows, k, count, packed);
       int64_t n = tile;
-      if constexpr (two_rows<Kernel, S, M>)
+      if constexpr (requires { Kernel::takes_two_rows; })
         for (; n + 2 <= last; n += 2)
           Kernel::template dot_two<typename S::format, S::block_size, M>(
               row_part<Kernel>(p.w, inner, n, k, count, own[0]),
