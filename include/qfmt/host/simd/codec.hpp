@@ -143,8 +143,8 @@ void encode_blocks(SimdLevel level, T const* values, int64_t n, int64_t length, 
     if (done) return;
   }
   for (int64_t b = 0; b < whole; ++b)
-    encode_block<F>(values + b * length, length, absmax[b], place(b));
-  if (rest > 0) encode_block<F>(values + whole * length, rest, absmax[whole], place(whole));
+    encode_rare_block<F>(values + b * length, length, absmax[b], place(b));
+  if (rest > 0) encode_rare_block<F>(values + whole * length, rest, absmax[whole], place(whole));
 }
 
 }  // namespace qfmt::inline v0::host::simd

@@ -114,8 +114,7 @@ inline auto largest(T const* values, int64_t n) {
   using Bits = decltype(magnitude_bits(T{}));
   constexpr int lanes = 16 / sizeof(T);
   uint8x16_t most = vdupq_n_u8(0);
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  for (int64_t i = 0; i + lanes <= n; i += lanes) {
     uint8x16_t const v = load_bytes(values + i);
     if constexpr (stl::same_as<T, float>) {
       uint32x4_t const m = vandq_u32(vreinterpretq_u32_u8(v), vdupq_n_u32(0x7FFFFFFF));
@@ -131,8 +130,8 @@ inline auto largest(T const* values, int64_t n) {
   } else {
     result = static_cast<Bits>(vmaxvq_u16(vreinterpretq_u16_u8(most)));
   }
-  for (; i < n; ++i) {
-    Bits const m = magnitude_bits(values[i]);
+  for (int64_t rest = n % lanes; rest > 0; --rest) {
+    Bits const m = magnitude_bits(values[n - rest]);
     result = m > result ? m : result;
   }
   return result;
