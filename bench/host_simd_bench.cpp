@@ -188,7 +188,7 @@ void measure(benchmark::State& state, std::int64_t items, int repeats, Operation
   if (peer) state.counters["of_bnb"] = median(peers);
 }
 
-enum class Kind { quantize, quantize_propagate, dequantize, dequantize_non_temporal };
+enum class Kind { quantize, quantize_single_pass, dequantize, dequantize_non_temporal };
 
 template <SchemeSpec S, Element T>
 void codec(benchmark::State& state, Kind kind, SimdLevel level, int threads) {
@@ -204,15 +204,19 @@ void codec(benchmark::State& state, Kind kind, SimdLevel level, int threads) {
   char* const to = arena().take<char>(moved);
   QuantizeOptions q;
   q.simd = level;
-  q.propagate_non_finite = kind == Kind::quantize_propagate;
+  q.single_pass = kind == Kind::quantize_single_pass;
   DequantizeOptions const d{kind == Kind::dequantize_non_temporal, level};
-  bool const quantizes = kind == Kind::quantize || kind == Kind::quantize_propagate;
+  bool const quantizes = kind == Kind::quantize || kind == Kind::quantize_single_pass;
+  Workspace workspace;  // only a single pass gets one
+  if (q.single_pass) workspace.bytes = quantize_workspace_bytes<S>(size);
+  if (workspace.bytes > 0) workspace.data = arena().take<char>(workspace.bytes);
   host::Threads const pool{threads};
   if (!host::quantize(span, w.values)) return state.SkipWithError("quantize failed");
   Operation const own = [&] {
     Status s;
-    if (quantizes && threads == 1) s = host::quantize(span, w.values, Nearest{}, q);
-    if (quantizes && threads > 1) s = host::quantize_parallel(pool, span, w.values, Nearest{}, q);
+    if (quantizes && threads == 1) s = host::quantize(span, w.values, Nearest{}, q, workspace);
+    if (quantizes && threads > 1)
+      s = host::quantize_parallel(pool, span, w.values, Nearest{}, q, workspace);
     if (!quantizes && threads == 1) s = host::dequantize(w.values, span, d);
     if (!quantizes && threads > 1) s = host::dequantize_parallel(pool, w.values, span, d);
     if (!s) std::abort();
@@ -299,7 +303,7 @@ void add_codec(std::string const& scheme) {
   for (Named const k : {Named{Kind::dequantize, "dequantize", false},
                         Named{Kind::dequantize_non_temporal, "dequantize_nt", true},
                         Named{Kind::quantize, "quantize", false},
-                        Named{Kind::quantize_propagate, "quantize_propagate", false}})
+                        Named{Kind::quantize_single_pass, "quantize_single_pass", false}})
     for (SimdLevel const level : levels())
       for (int const threads : {1, 2})
         for (std::int64_t const size : {std::int64_t{1} << 16, std::int64_t{1} << 26}) {

@@ -63,7 +63,20 @@ void check_product(Operands o, std::int64_t origin, std::int64_t stride, bool wi
   if constexpr (S::is_row_wise) span.scales.row_length = stride;
   REQUIRE(host::quantize(values, span));
   auto const weights = decoded<float>(span, SimdLevel::scalar);
-  QuantizedMatrix<S> const w{span, o.rows, o.cols, stride, origin};
+  // Codes and scales end, or begin, at a page that may not be touched.
+  auto const bytes = static_cast<std::size_t>(codes_bytes<S>(size));
+  Fenced const codes(bytes), scales(t.scales.size() * 4), inner(t.inner.size());
+  auto const fence = [&](bool at_end) {
+    auto const place = [&](Fenced const& f, void const* from, std::size_t n) {
+      return static_cast<unsigned char*>(std::memcpy(at_end ? f.at_end(n) : f.at_begin(), from, n));
+    };
+    std::size_t const groups = S::is_nested ? (t.inner.size() + 255) / 256 : t.scales.size();
+    auto v = view<S>(place(codes, t.codes.data(), bytes),
+                     reinterpret_cast<float*>(place(scales, t.scales.data(), groups * 4)),
+                     place(inner, t.inner.data(), t.inner.size()), &t.offset, size);
+    if constexpr (S::is_row_wise) v.scales.row_length = stride;
+    return QuantizedMatrix<S>{v, o.rows, o.cols, stride, origin};
+  };
 
   auto const count = [](std::int64_t n) { return static_cast<std::size_t>(n) * sizeof(T); };
   Fenced const x_memory(count(o.m * o.cols)), y_memory(count(o.m * o.rows) + 4096);
@@ -71,6 +84,9 @@ void check_product(Operands o, std::int64_t origin, std::int64_t stride, bool wi
   auto* const y = reinterpret_cast<T*>(y_memory.at_end(count(o.m * o.rows)));
   auto const x_values = normal_values<T>(static_cast<std::size_t>(o.m * o.cols), 6);
   std::copy(x_values.begin(), x_values.end(), x);
+  Fenced const x2_memory(count(o.m * o.cols));
+  auto* const x2 = reinterpret_cast<T*>(x2_memory.at_begin());
+  std::copy(x_values.begin(), x_values.end(), x2);
   auto const bias = normal_values<T>(static_cast<std::size_t>(o.rows), 7);
   T const* const b = with_bias ? bias.data() : nullptr;
 
@@ -80,11 +96,14 @@ void check_product(Operands o, std::int64_t origin, std::int64_t stride, bool wi
     for (auto const activations : {Activations::exact, Activations::bfloat16, Activations::int8}) {
       CAPTURE(S::format::name, S::block_size, S::is_nested, sizeof(T), level,
               static_cast<int>(activations), o.rows, o.cols, o.m, origin, stride);
+      QuantizedMatrix<S> const w = fence(level != SimdLevel::scalar);
       std::fill(y, y + o.m * o.rows, from_float<T>(1e30f));
       REQUIRE(host::matmul(w, x, o.m, y, b, host::MatmulOptions{activations, level}));
       REQUIRE(error_of<S, T>(w, weights, x, o.m, y, b, activations) < 1.0);
+      // From the beginnings of pages, and over threads.
+      auto const first = fence(false);
       std::vector<T> again(static_cast<std::size_t>(o.m * o.rows));
-      REQUIRE(host::matmul_parallel(host::Threads{3}, w, x, o.m, again.data(), b,
+      REQUIRE(host::matmul_parallel(host::Threads{3}, first, x2, o.m, again.data(), b,
                                     host::MatmulOptions{activations, level}));
       REQUIRE(same(again.data(), y, again.size()));
     }
@@ -117,6 +136,17 @@ TEST_CASE("SIMD: matmul with long rows, in several pieces of K", "[host][simd]")
   check_product<Nf4, float>({6, 9000, 1}, 0, 9024, true);
   check_product<Nf4Nested, bfloat16>({6, 9000, 8}, 0, 9024, true);
   check_product<Rows, float>({6, 9001, 5}, 0, 9001, true);
+  check_product<Nf4Short, float>({600, 4500, 4}, 0, 4512, false);  // tiles and pieces
+  check_product<Nf4, bfloat16>({515, 700, 6}, 0, 704, true);
+}
+
+/// Blocks shorter and longer than what a kernel takes at a time, in their middle and at the end.
+template <int Block>
+using Nf4Of = Scheme<Format<NF4>, BlockSize<Block>>;
+TEMPLATE_TEST_CASE("SIMD: matmul with blocks of every size", "[host][simd]", Nf4Of<32>, Nf4Of<128>,
+                   Nf4Of<256>, Nf4Of<512>, Nf4Of<1024>, Nf4Of<4096>) {
+  for (std::int64_t const m : {1, 2, 3, 5})
+    check_product<TestType, float>({3, 4608, m}, 0, 8192, false);
 }
 
 TEST_CASE("SIMD: matmul of values that are not finite gives none that are", "[host][simd]") {

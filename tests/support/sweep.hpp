@@ -14,7 +14,7 @@
 
 namespace sweep {
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(QFMT_TEST_EMULATED)  // or as slow
 inline constexpr bool sanitized = true;
 #elif defined(__has_feature)
 inline constexpr bool sanitized = __has_feature(address_sanitizer);

@@ -26,7 +26,8 @@ enum class SimdLevel : uint8_t {
 };
 
 struct QuantizeOptions {
-  /// false: a NaN or an infinity is an error on the host, found before anything is written.
+  /// false: a NaN or an infinity is an error on the host, found before anything is written (which
+  /// reads the values twice; see single_pass).
   /// true: its block gets absmax NaN and decodes to NaN; under nested scales its group of 256
   /// blocks does. Devices always propagate.
   bool propagate_non_finite = false;
@@ -35,6 +36,15 @@ struct QuantizeOptions {
   unsigned long long* non_finite_count = nullptr;
 
   SimdLevel simd = SimdLevel::best;
+
+  /// Host, without propagation: NaN and infinity are looked for while encoding, so that memory is
+  /// read once. After the error non_finite, which has the same index, the output is then of
+  /// unspecified content, as after any other error. Nested schemes of more than 2048 blocks need a
+  /// workspace for it.
+  bool single_pass = false;
+
+  /// Whether the output may be written before all values are known to be finite.
+  QFMT_HD constexpr bool writes_at_once() const { return propagate_non_finite || single_pass; }
 };
 
 struct DequantizeOptions {

@@ -129,51 +129,96 @@ void count_in_blocks(T const* values, QuantizedSpan<S> const& out, BlockRange ra
 }
 
 /// Blocks whose values stay in the first cache from the search for their scale to their encoding;
-/// divides a group of 256.
+/// divides a group of 256. So few that memory never rests for long: 1024 values reach 0.98 of
+/// memcpy from memory, 4096 reach 0.86 (NF4 from fp32, AVX-512).
 template <SchemeSpec S>
 constexpr int64_t blocks_at_once(QuantizedSpan<S> const& view) {
-  constexpr int64_t values = 4096;
+  constexpr int64_t values = 1024;
   if constexpr (S::is_row_wise) return std::max<int64_t>(1, values / view.scales.row_length);
-  return S::is_row_wise ? 1 : std::min<int64_t>(256, values / std::max(1, S::block_size));
+  return std::max<int64_t>(1, std::min<int64_t>(256, values / std::max(1, S::block_size)));
 }
 
-/// Scales and codes of a range of blocks; the inputs have been checked.
+/// The first NaN or infinity of blocks whose scales are known; `none` where all are finite.
+template <SchemeSpec S, Element T>
+int64_t find_in_blocks(T const* values, QuantizedSpan<S> const& out, BlockRange range,
+                       float const* scales) {
+  for (int64_t b = range.first; b < range.last; ++b, ++scales) {
+    if (is_finite(*scales)) continue;
+    auto const [first, n] = values_of(out, b);
+    return first + first_non_finite(values + first, n);
+  }
+  return none;
+}
+
+/// Scales and codes of a range of blocks; the inputs have been checked. Returns the first NaN or
+/// infinity, or `none`.
 template <class Encoder, MutableScheme S, Element T>
-void encode_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
-                   BlockRange range, QuantizeOptions options) {
+int64_t encode_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
+                      BlockRange range, QuantizeOptions options) {
   SimdLevel const level = simd_level(options.simd);
   int64_t const step = blocks_at_once(out);
+  int64_t found = none;
   for (int64_t b = range.first; b < range.last; b += step) {
     BlockRange const part{b, std::min(range.last, b + step)};
     float* const scales = out.scales.absmax + b;
     scale_blocks(encoder, values, out, part, level, scales);
-    count_in_blocks(values, out, part, scales, options);
+    if (found == none) found = find_in_blocks(values, out, part, scales);
+    if (found != none && options.propagate_non_finite)
+      count_in_blocks(values, out, part, scales, options);
     encode_scaled_blocks(encoder, values, out, part, level, scales);
   }
+  return found;
 }
 
-/// The plain scales of a range of blocks, summed by the tree; stored where `absmax`, which is that
-/// of all blocks, is not null. `found`: the first NaN or infinity, or `none`.
-template <class Encoder, SchemeSpec S, Element T>
-ScaleSum sum_scales(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
-                    BlockRange range, SimdLevel level, float* absmax, int64_t& found) {
-  constexpr int64_t group_size = AbsmaxScheme::block_size;
+/// Appends n scales that begin at a multiple of `step`, a power of two up to 256: a whole step is
+/// summed level by level, which is the tree's own order without its bookkeeping.
+inline void append_scales(ScaleSumTree& tree, float const* scales, int64_t n, int64_t step) {
+  if (n < step) {
+    for (int64_t i = 0; i < n; ++i) tree.append(ScaleSum::of(scales[i]));
+    return;
+  }
+  double sum[AbsmaxScheme::block_size];
+  int64_t count = 0;
+  for (int64_t i = 0; i < step; ++i) {
+    ScaleSum const one = ScaleSum::of(scales[i]);
+    sum[i] = one.sum;
+    count += one.count;
+  }
+  for (int64_t left = step / 2; left > 0; left /= 2)
+    for (int64_t i = 0; i < left; ++i) sum[i] = sum[2 * i] + sum[2 * i + 1];
+  tree.append({sum[0], count}, std::countr_zero(static_cast<uint64_t>(step)));
+}
+
+/// What a pass over nested blocks leaves.
+struct NestedPass {
+  ScaleSum sum;
+  int64_t found = none;  // the first NaN or infinity
+};
+
+/// The plain scales of a range of blocks that begins at a group of 256, summed by the tree; stored
+/// where `absmax`, which is that of all blocks, is not null. Encodes: codes are written, too.
+template <bool Encodes, class Encoder, SchemeSpec S, Element T>
+NestedPass sum_scales(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
+                      BlockRange range, float* absmax, QuantizeOptions options) {
+  SimdLevel const level = simd_level(options.simd);
+  int64_t const step = blocks_at_once(out);
   ScaleSumTree tree;
-  found = none;
-  for (int64_t group = range.first; group < range.last; group += group_size) {
-    BlockRange const part{group, std::min(range.last, group + group_size)};
-    float scales[group_size];
+  NestedPass pass;
+  for (int64_t b = range.first; b < range.last; b += step) {
+    BlockRange const part{b, std::min(range.last, b + step)};
+    float own[AbsmaxScheme::block_size];
+    float* const scales = absmax != nullptr ? absmax + b : own;
     scale_blocks(encoder, values, out, part, level, scales);
-    for (int64_t b = part.first; b < part.last; ++b) {
-      float const scale = scales[b - group];
-      if (absmax != nullptr) absmax[b] = scale;
-      tree.append(ScaleSum::of(scale));
-      if (is_finite(scale) || found != none) continue;
-      auto const [first, n] = values_of(out, b);
-      found = first + first_non_finite(values + first, n);
+    append_scales(tree, scales, part.last - b, step);
+    if (pass.found == none) pass.found = find_in_blocks(values, out, part, scales);
+    if constexpr (Encodes) {
+      if (pass.found != none && options.propagate_non_finite)
+        count_in_blocks(values, out, part, scales, options);
+      encode_scaled_blocks(encoder, values, out, part, level, scales);
     }
   }
-  return tree.total();
+  pass.sum = tree.total();
+  return pass;
 }
 
 /// encode_scales of one group, or less at the end.
@@ -188,6 +233,16 @@ void encode_scale_group(float const* absmax, int64_t first, int64_t count, SimdL
   absmax2 = simd::block_absmax(level, centred, count);
   simd::encode_blocks<Dynamic8, 0>(level, centred, count, group_size, &absmax2,
                                    inner.codes + first);
+}
+
+/// Quantized scales of a range of blocks that begins at a group of 256, given the offset and the
+/// plain scales of all blocks.
+template <MutableScheme S>
+void encode_scale_groups(float const* absmax, QuantizedSpan<S> const& out, BlockRange range,
+                         SimdLevel level) {
+  constexpr int64_t group_size = AbsmaxScheme::block_size;
+  for (int64_t group = range.first; group < range.last; group += group_size)
+    encode_scale_group(absmax + group, group, std::min(group_size, range.last - group), level, out);
 }
 
 /// Codes and quantized scales of a range of blocks that begins at a group of 256, given the offset.

@@ -73,7 +73,10 @@ void multiply_scalar(simd::Product<S, T> const& p, BlockRange range) {
 template <class Executor, SchemeSpec S, Element T>
 void multiply(Executor& executor, simd::Product<S, T> const& p, MatmulOptions options) {
   int64_t const rows = p.w.rows;
-  int64_t const rows_of_a_task = std::same_as<Executor, Serial> ? std::max<int64_t>(1, rows) : 64;
+  // Each task packs x anew: with several rows of it, that is worth more rows of weights.
+  int64_t const rows_of_a_task = std::same_as<Executor, Serial> ? std::max<int64_t>(1, rows)
+                                 : p.m > 2                      ? 128
+                                                                : 64;
   executor(ceil_div(rows, rows_of_a_task), [&](int64_t task) {
     int64_t const first = task * rows_of_a_task;
     BlockRange const range{first, std::min(rows, first + rows_of_a_task)};

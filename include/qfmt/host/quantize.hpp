@@ -14,23 +14,76 @@ namespace qfmt::inline v0::host {
 
 namespace detail {
 
-/// The lowest index that a task found, whoever was first.
-inline Status lowest(std::array<int64_t, max_tasks> const& found, Split split) {
-  for (int64_t task = 0; task < split.tasks(); ++task)
-    if (int64_t const i = found[static_cast<size_t>(task)]; i != none) return {Errc::non_finite, i};
-  return {};
+/// Where each task met its first NaN or infinity.
+struct Found {
+  std::array<int64_t, max_tasks> index;
+
+  Found() { index.fill(none); }
+  int64_t& operator[](int64_t task) { return index[static_cast<size_t>(task)]; }
+
+  /// The lowest index, whoever was first.
+  Status status() const {
+    for (int64_t const i : index)
+      if (i != none) return {Errc::non_finite, i};
+    return {};
+  }
+};
+
+/// Plain scales: where nothing may be written before all values are known to be finite, they are
+/// searched first, and encoded from the end on, of which the caches still hold a part.
+template <class Encoder, class Executor, MutableScheme S, Element T>
+Status quantize_plain(Executor& executor, Encoder const& encoder, T const* in,
+                      QuantizedSpan<S> const& out, QuantizeOptions options) {
+  Split const split = Split::of(out);
+  SimdLevel const level = simd_level(options.simd);
+  Found found;
+  if (!options.writes_at_once()) {
+    executor(split.tasks(), [&](int64_t task) {
+      found[task] = find_non_finite(in, out, split.range(task), level);
+    });
+    if (Status const s = found.status(); !s) return s;
+  }
+  executor(split.tasks(), [&](int64_t i) {
+    int64_t const task = options.writes_at_once() ? i : split.tasks() - 1 - i;
+    found[task] = encode_blocks(encoder, in, out, split.range(task), options);
+  });
+  return options.propagate_non_finite ? Status{} : found.status();
 }
 
-/// Runs the search over all tasks.
-template <class Executor, SchemeSpec S, Element T>
-Status search_non_finite(Executor& executor, T const* values, QuantizedSpan<S> const& out,
-                         Split split, SimdLevel level) {
-  std::array<int64_t, max_tasks> found;
-  found.fill(none);
+/// Nested scales: one pass over the values for the plain scales and their sum, and one for the
+/// codes, unless there is room for the scales and both may be one.
+template <class Encoder, class Executor, MutableScheme S, Element T>
+Status quantize_nested(Executor& executor, Encoder const& encoder, T const* in,
+                       QuantizedSpan<S> const& out, QuantizeOptions options, float* absmax) {
+  Split const split = Split::of(out);
+  SimdLevel const level = simd_level(options.simd);
+  std::array<float, 2048> few;
+  if (absmax == nullptr && split.blocks <= static_cast<int64_t>(few.size())) absmax = few.data();
+  bool const one_pass = absmax != nullptr && options.writes_at_once();
+  std::array<ScaleSum, max_tasks> sums;
+  Found found;
   executor(split.tasks(), [&](int64_t task) {
-    found[static_cast<size_t>(task)] = find_non_finite(values, out, split.range(task), level);
+    NestedPass const pass =
+        one_pass ? sum_scales<true>(encoder, in, out, split.range(task), absmax, options)
+                 : sum_scales<false>(encoder, in, out, split.range(task), absmax, options);
+    sums[static_cast<size_t>(task)] = pass.sum;
+    found[task] = pass.found;
   });
-  return lowest(found, split);
+  if (!options.propagate_non_finite)
+    if (Status const s = found.status(); !s) return s;
+  ScaleSumTree tree;
+  for (int64_t task = 0; task < split.tasks(); ++task)
+    tree.append(sums[static_cast<size_t>(task)], split.height());
+  *out.scales.offset = tree.total().mean();
+  executor(split.tasks(), [&](int64_t i) {
+    int64_t const task = split.tasks() - 1 - i;  // from the end on, as above
+    if (one_pass) {
+      encode_scale_groups(absmax, out, split.range(task), level);
+    } else {
+      encode_nested_blocks(encoder, in, absmax, out, split.range(task), options);
+    }
+  });
+  return {};
 }
 
 template <class Encoder, class Executor, MutableScheme S, Element T>
@@ -42,35 +95,13 @@ Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T con
       "options follow it");
   if (Status const s = check_output(values, out); !s) return s;
   if (Status const s = check_workspace<S>(out.size, workspace); !s) return s;
-  Split const split = Split::of(out);
-  T const* const in = values.data();
-  SimdLevel const level = simd_level(options.simd);
-
-  if constexpr (!S::is_nested) {
-    if (!options.propagate_non_finite)
-      if (Status const s = search_non_finite(executor, in, out, split, level); !s) return s;
-    executor(split.tasks(),
-             [&](int64_t task) { encode_blocks(encoder, in, out, split.range(task), options); });
-  } else if (out.size > 0) {
-    auto* const absmax = static_cast<float*>(workspace.data);
-    std::array<ScaleSum, max_tasks> sums;
-    std::array<int64_t, max_tasks> found;
-    found.fill(none);
-    executor(split.tasks(), [&](int64_t task) {
-      auto const t = static_cast<size_t>(task);
-      sums[t] = sum_scales(encoder, in, out, split.range(task), level, absmax, found[t]);
-    });
-    if (!options.propagate_non_finite)
-      if (Status const s = lowest(found, split); !s) return s;
-    ScaleSumTree tree;
-    for (int64_t task = 0; task < split.tasks(); ++task)
-      tree.append(sums[static_cast<size_t>(task)], split.height());
-    *out.scales.offset = tree.total().mean();
-    executor(split.tasks(), [&](int64_t task) {
-      encode_nested_blocks(encoder, in, absmax, out, split.range(task), options);
-    });
+  if (out.size == 0) return {};
+  if constexpr (S::is_nested) {
+    return quantize_nested(executor, encoder, values.data(), out, options,
+                           static_cast<float*>(workspace.data));
+  } else {
+    return quantize_plain(executor, encoder, values.data(), out, options);
   }
-  return {};
 }
 
 }  // namespace detail
@@ -78,9 +109,11 @@ Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T con
 /// Quantizes a whole tensor on the calling thread.
 ///
 /// values: (out.size), row-major. out: memory for the result; after an error it is valid memory of
-/// unspecified content, except that nothing was written when the error is non_finite.
+/// unspecified content, except that nothing was written when the error is non_finite and
+/// options.single_pass was not asked for.
 /// Numerics: the encoder's; see Nearest. The bytes do not depend on compiler, flags or threads.
-/// Workspace: with quantize_workspace_bytes<S>(size) nested schemes work each absmax out only once.
+/// Workspace: with quantize_workspace_bytes<S>(size) nested schemes work each absmax out only once,
+/// and read the values once where options propagate or ask for a single pass.
 /// Errors: null_pointer, misaligned, size_mismatch, unsupported_shape, workspace_too_small;
 /// map_mismatch where `out` carries a stored map that is not the format's own; non_finite with the
 /// index of the first NaN or infinity, unless options propagate it. Neither allocates nor throws.

@@ -11,7 +11,7 @@ namespace qfmt::inline v0::host {
 
 /// Quantizes the blocks of `range`; views and values are those of the whole tensor. For plain and
 /// row-wise schemes. A non-finite value of the range is reported, with its index in the whole
-/// tensor, before anything of the range is written.
+/// tensor, before anything of the range is written (unless options.single_pass).
 template <MutableScheme S, ElementRange R, class Encoder = Nearest>
   requires(!S::is_nested)
 Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encoder encoder = {},
@@ -19,12 +19,13 @@ Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encode
   auto const in = as_span(values);
   if (Status const s = detail::check_output(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
-  if (!options.propagate_non_finite)
+  if (!options.writes_at_once())
     if (int64_t const i = detail::find_non_finite(in.data(), out, range, simd_level(options.simd));
         i != detail::none)
       return {Errc::non_finite, i};
-  detail::encode_blocks(encoder, in.data(), out, range, options);
-  return {};
+  int64_t const found = detail::encode_blocks(encoder, in.data(), out, range, options);
+  if (found == detail::none || options.propagate_non_finite) return {};
+  return {Errc::non_finite, found};
 }
 
 /// Nested quantization, step 1 of 3: the plain scales of the blocks of `range` into `absmax`, which

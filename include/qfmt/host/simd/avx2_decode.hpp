@@ -6,7 +6,6 @@
 // arithmetic.
 #pragma once
 
-#include "qfmt/host/arguments.hpp"
 #include "qfmt/host/simd/avx2.hpp"
 #include "qfmt/host/simd/levels.hpp"
 
@@ -70,17 +69,15 @@ template <bool Stream, Element T>
   }
 }
 
-template <Element T, bool Stream>
+template <FormatSpec F, bool Stream, Element T>
 [[gnu::always_inline]] QFMT_AVX2 inline void decode_4bit(uint8_t const* codes, int64_t n,
                                                          Table16 const& t, T* out) {
   int64_t i = 0;
   for (; i + 32 <= n; i += 32) decode32<Stream>(codes + i / 2, t, out + i);
   if (i == n) return;
-  uint8_t last[16]{};
-  alignas(32) uint8_t values[32 * sizeof(T)];
-  std::memcpy(last, codes + i / 2, static_cast<size_t>((n - i + 1) / 2));
-  decode32<false>(last, t, reinterpret_cast<T*>(values));
-  std::memcpy(static_cast<void*>(out + i), values, static_cast<size_t>(n - i) * sizeof(T));
+  PaddedCodes<F, 32, T> last(codes + i / 2, n - i);
+  decode32<false>(last.data(), t, last.values());
+  last.copy_values(out + i);
 }
 
 /// 8 codes of 8 bits, before they are rounded to T.
@@ -110,12 +107,10 @@ template <FormatSpec F, Element T, bool Stream>
     put16<T, Stream, may_be_nan>(out + i, decode8(codes + i, levels, s),
                                  decode8(codes + i + 8, levels, s));
   if (i == n) return;
-  uint8_t last[16]{};
-  alignas(32) uint8_t values[16 * sizeof(T)];
-  std::memcpy(last, codes + i, static_cast<size_t>(n - i));
-  put16<T, false, may_be_nan>(reinterpret_cast<T*>(values), decode8(last, levels, s),
-                              decode8(last + 8, levels, s));
-  std::memcpy(static_cast<void*>(out + i), values, static_cast<size_t>(n - i) * sizeof(T));
+  PaddedCodes<F, 16, T> last(codes + i, n - i);
+  put16<T, false, may_be_nan>(last.values(), decode8(last.data(), levels, s),
+                              decode8(last.data() + 8, levels, s));
+  last.copy_values(out + i);
 }
 
 /// n values of one block, whose scale is finite.
@@ -126,40 +121,17 @@ template <FormatSpec F, Element T, bool Stream>
   if constexpr (bits_of<F> == 8) {
     decode_8bit<F, T, Stream>(codes, n, levels, scale, out);
   } else {
-    decode_4bit<T, Stream>(codes, n, table16<T, Levels<F>::may_be_nan>(levels.level, scale), out);
+    decode_4bit<F, Stream>(codes, n, table16<T, Levels<F>::may_be_nan>(levels.level, scale), out);
   }
 }
 
-/// Blocks of `range`; out is the whole tensor's. Scales are read some blocks ahead: then the loop
-/// over blocks is free of tests and waits for none of them.
-template <SchemeSpec S, Element T, bool Stream>
-QFMT_AVX2 void decode_blocks(QuantizedSpan<S> in, T* out, BlockRange range,
-                             Levels<typename S::format> const& levels) {
-  using F = typename S::format;
-  int64_t const length = block_length_of(in);
-  for (int64_t b = range.first, end; b < range.last; b = end) {
-    end = end_of_run(b, range.last);
-    float own[scales_ahead];
-    float const* const scales = scales_of(in.scales, b, end, own);
-    int64_t const whole = end * length <= in.size ? end : end - 1;
-    bool const finite = largest(scales, end - b) < infinity_bits<float>();
-    for (int64_t i = b; i < (finite ? whole : b); ++i) {
-      constexpr int64_t known = S::block_size;  // a loop of known length; 0 where rows are blocks
-      int64_t const n = known != 0 ? known : length;
-      decode_run<F, T, Stream>(in.codes + i * n * S::bits / 8, n, levels, scales[i - b],
-                               out + i * n);
-    }
-    for (int64_t i = finite ? whole : b; i < end; ++i) {
-      auto const [first, n] = host::detail::values_of(in, i);
-      if (is_finite(scales[i - b])) {
-        decode_run<F, T, false>(in.codes + first * S::bits / 8, n, levels, scales[i - b],
-                                out + first);
-      } else {
-        decode_rare_block(in, i, first, n, out + first);
-      }
-    }
-  }
-  if constexpr (Stream) _mm_sfence();
+/// `count` blocks of `length` values (Length, where that is not 0), whose scales are finite.
+template <FormatSpec F, int Length, bool Stream, Element T>
+QFMT_AVX2 void decode_blocks(uint8_t const* codes, int64_t count, int64_t length,
+                             Levels<F> const& levels, float const* scales, T* out) {
+  if constexpr (Length != 0) length = Length;
+  for (int64_t b = 0; b < count; ++b, codes += length * bits_of<F> / 8, out += length)
+    decode_run<F, T, Stream>(codes, length, levels, scales[b], out);
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx2

@@ -75,8 +75,9 @@ template <PointFormat F, Element T>
   constexpr WideBins const& bins = wide_bins_of<F>;
   __m256 const x = _mm256_mul_ps(load8(values), factor);
   __m256i const bits = _mm256_castps_si256(x);
-  __m256i const magnitude = _mm256_max_epi32(_mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF)),
-                                             _mm256_set1_epi32(int{FloatBins::least}));
+  __m256i magnitude = _mm256_and_si256(bits, _mm256_set1_epi32(0x7FFFFFFF));
+  magnitude = _mm256_max_epi32(magnitude, _mm256_set1_epi32(int{FloatBins::least}));
+  magnitude = _mm256_min_epi32(magnitude, _mm256_set1_epi32(0x3FFFFFFF));  // within the table
   __m256i const bin = _mm256_sub_epi32(_mm256_srli_epi32(magnitude, WideBins::shift),
                                        _mm256_set1_epi32(FloatBins::least >> WideBins::shift));
   __m256i const sign = _mm256_and_si256(_mm256_srli_epi32(bits, 31 - WideBins::sign_bit),
@@ -131,43 +132,26 @@ template <FormatSpec F, Element T>
     encode32<F>(values + i, factor, codes + i * bits_of<F> / 8);
   }
   if (i == n) return;
-  alignas(32) uint8_t padded[32 * sizeof(T)]{};  // +0 makes the code that ends an odd byte
-  uint8_t last[32];
-  std::memcpy(padded, static_cast<void const*>(values + i), static_cast<size_t>(n - i) * sizeof(T));
-  encode32<F>(reinterpret_cast<T const*>(padded), factor, last);
-  std::memcpy(codes + i * bits_of<F> / 8, last,
-              static_cast<size_t>(bits_of<F> == 8 ? n - i : (n - i + 1) / 2));
+  PaddedValues<32, T> last(values + i, n - i);
+  encode32<F>(last.data(), factor, last.codes());
+  last.template copy_codes<F>(codes + i * bits_of<F> / 8);
 }
 
-/// encode_block.
-template <FormatSpec F, Element T>
-[[gnu::always_inline]] QFMT_AVX2 inline void encode_one(T const* values, int64_t n, float absmax,
-                                                        uint8_t* codes) {
-  BlockScaling const scaling = block_scaling<F>(absmax);
-  if (is_ordinary(absmax, scaling)) {
-    encode_run<F>(values, n, scaling.factor, codes);
-  } else {
-    encode_rare_block<F>(values, n, absmax, codes);
-  }
-}
-
-/// encode_block of runs of `length` values (Length, where that is not 0) with their absmax.
-template <FormatSpec F, Element T, int Length>
-QFMT_AVX2 void encode_blocks(T const* values, int64_t n, int64_t length, float const* absmax,
+/// Codes of `count` ordinary blocks of `length` values (Length, where that is not 0).
+template <FormatSpec F, int Length, Element T>
+QFMT_AVX2 void encode_blocks(T const* values, int64_t count, int64_t length, float const* factors,
                              uint8_t* codes) {
   if constexpr (Length != 0) length = Length;
-  for (; n >= length && n > 0; n -= length, values += length, codes += length * bits_of<F> / 8)
-    encode_one<F>(values, length, *absmax++, codes);
-  if (n > 0) encode_one<F>(values, n, *absmax, codes);
+  for (int64_t b = 0; b < count; ++b, values += length, codes += length * bits_of<F> / 8)
+    encode_run<F>(values, length, factors[b], codes);
 }
 
-/// block_absmax of runs of `length` values (Length, where that is not 0); the last may be short.
-template <Element T, int Length>
-QFMT_AVX2 void absmax_blocks(T const* values, int64_t n, int64_t length, float* absmax) {
+/// block_absmax of `count` blocks of `length` values (Length, where that is not 0).
+template <int Length, Element T>
+QFMT_AVX2 void absmax_blocks(T const* values, int64_t count, int64_t length, float* absmax) {
   if constexpr (Length != 0) length = Length;
-  for (; n >= length && n > 0; n -= length, values += length)
-    *absmax++ = finite_or_nan<T>(largest(values, length));
-  if (n > 0) *absmax = finite_or_nan<T>(largest(values, n));
+  for (int64_t b = 0; b < count; ++b, values += length)
+    absmax[b] = finite_or_nan<T>(largest(values, length));
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx2

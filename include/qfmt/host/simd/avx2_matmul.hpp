@@ -24,9 +24,9 @@ struct Sums {
 }
 
 /// Exact activations. Packed: 64 values of row 0, of row 1, ...
-struct Exact {
-  static constexpr int unit = 64;  // values of K that a step takes
-  static constexpr int bytes = 4;  // of one packed value
+struct Exact : PlainLevels {
+  static constexpr int unit = 64;              // values of K that a step takes
+  static constexpr int unit_bytes = 4 * unit;  // of one row of x, packed
 
   template <class Scales, class Inner>
   static void read_scales(Scales const& scales, Inner const&, int64_t first, int64_t last,
@@ -34,21 +34,11 @@ struct Exact {
     scales_of(scales, first, last, own);
   }
 
-  /// A unit of one row of x; where n is less than that, zeros fill it.
+  /// A unit of one row of x.
   template <Element T>
-  QFMT_AVX2 static void pack(T const* x, int64_t n, uint8_t* to) {
-    if (n < unit) {
-      T padded[unit]{};
-      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
-      return pack(padded, unit, to);
-    }
+  QFMT_AVX2 static void pack(T const* x, uint8_t* to) {
     auto* const out = reinterpret_cast<float*>(to);
     for (int i = 0; i < unit; i += 8) _mm256_storeu_ps(out + i, load8(x + i));
-  }
-
-  template <FormatSpec F>
-  static Levels<F> const& prepared(Levels<F> const& levels) {
-    return levels;
   }
 
   /// totals[m] += part of a row of weights * packed row m.
@@ -68,12 +58,6 @@ template <int M>
 [[gnu::always_inline]] QFMT_AVX2 inline void add_products(Sums<M>& s, __m256 w, float const* x) {
   add_products(s, w, x, stl::make_integer_sequence<int, M>{});
 }
-
-/// Few rows of x need more sums than rows, to have enough of them under way.
-template <int M>
-inline constexpr int sets = M == 1   ? 4
-                            : M == 2 ? 2
-                                     : 1;
 
 /// 16 weights of 4 bits.
 template <int M>
@@ -138,13 +122,10 @@ QFMT_AVX2 void Exact::dot(RowPart row, Levels<F> const& levels, uint8_t const* p
     }
   }
   if (i < row.count) {
-    int64_t const rest = row.count - i;
+    PaddedPart<F, Block, unit> const last(row, i);
     if constexpr (bits_of<F> == 4) {
-      PaddedPart<unit / 2, unit / 16> const last(
-          row.codes + i / 2, (rest + 1) / 2, row.scales + i / Block, (rest + Block - 1) / Block);
       add_unit<Block>(s, levels.level, last.codes, last.scales, x);
     } else {
-      PaddedPart<unit, 1> const last(row.codes + i, rest, row.scales, 1);
       add_unit(s, last.codes, x);
     }
   }

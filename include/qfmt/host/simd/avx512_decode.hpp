@@ -5,7 +5,6 @@
 // up by one permute. 8-bit maps: byte permutes. Int8: arithmetic.
 #pragma once
 
-#include "qfmt/host/arguments.hpp"
 #include "qfmt/host/simd/avx512.hpp"
 #include "qfmt/host/simd/levels.hpp"
 
@@ -53,7 +52,7 @@ template <bool Stream, Element T, class Table>
   store<Stream>(out, decode16(c, table));
 }
 
-template <bool Stream, Element T, class Table>
+template <FormatSpec F, bool Stream, Element T, class Table>
 [[gnu::always_inline]] QFMT_AVX512 inline void decode_4bit(uint8_t const* codes, int64_t n,
                                                            Table table, T* out) {
   int64_t i = 0;
@@ -65,11 +64,9 @@ template <bool Stream, Element T, class Table>
   }
   for (; i + 16 <= n; i += 16) decode16<Stream>(codes + i / 2, table, out + i);
   if (i == n) return;
-  int64_t last = 0;
-  alignas(64) uint8_t values[64];
-  std::memcpy(&last, codes + i / 2, static_cast<size_t>((n - i + 1) / 2));
-  store<false>(values, decode16(last, table));
-  std::memcpy(static_cast<void*>(out + i), values, static_cast<size_t>(n - i) * sizeof(T));
+  PaddedCodes<F, 16, T> last(codes + i / 2, n - i);
+  decode16<false>(last.data(), table, last.values());
+  last.copy_values(out + i);
 }
 
 /// 16 codes of Int8.
@@ -102,11 +99,9 @@ template <FormatSpec F, Element T, bool Stream>
   int64_t i = 0;
   for (; i + 64 <= n; i += 64) decode64<F, T, Stream>(codes + i, planes, scale, out + i);
   if (i == n) return;
-  uint8_t last[64]{};
-  alignas(64) uint8_t values[64 * sizeof(T)];
-  std::memcpy(last, codes + i, static_cast<size_t>(n - i));
-  decode64<F, T, false>(last, planes, scale, reinterpret_cast<T*>(values));
-  std::memcpy(static_cast<void*>(out + i), values, static_cast<size_t>(n - i) * sizeof(T));
+  PaddedCodes<F, 64, T> last(codes + i, n - i);
+  decode64<F, T, false>(last.data(), planes, scale, last.values());
+  last.copy_values(out + i);
 }
 
 /// What a decoder keeps in registers: sixteen levels, the planes of 256, nothing.
@@ -130,15 +125,14 @@ template <FormatSpec F, Element T, bool Stream, class Registers>
     decode_8bit<F, T, Stream>(codes, n, levels, scale, out);
   } else {
     __m512 const scaled = _mm512_mul_ps(levels, _mm512_set1_ps(scale));
-    decode_4bit<Stream>(codes, n, table16<T, Levels<F>::may_be_nan>(scaled), out);
+    decode_4bit<F, Stream>(codes, n, table16<T, Levels<F>::may_be_nan>(scaled), out);
   }
 }
 
-/// The same with nested scales in vectors: f32(level * absmax2) + offset, two roundings.
+/// simd::scales_of with nested scales in vectors: f32(level * absmax2) + offset, two roundings.
 template <class Scales, class Inner>
-[[gnu::always_inline]] QFMT_AVX512 inline float const* scales_of(Scales const& scales,
-                                                                 Inner const& inner, int64_t first,
-                                                                 int64_t last, float* own) {
+QFMT_AVX512 inline float const* scales_of(Scales const& scales, Inner const& inner, int64_t first,
+                                          int64_t last, float* own) {
   if constexpr (requires { scales.offset; }) {
     auto const some = static_cast<__mmask64>(~uint64_t{0} >> (scales_ahead - (last - first)));
     __m512i const codes = _mm512_maskz_loadu_epi8(some, scales.absmax.codes + first);
@@ -155,37 +149,14 @@ template <class Scales, class Inner>
   }
 }
 
-/// Blocks of `range`; out is the whole tensor's. Scales are read some blocks ahead: then the loop
-/// over blocks is free of tests and waits for none of them.
-template <SchemeSpec S, Element T, bool Stream>
-QFMT_AVX512 void decode_blocks(QuantizedSpan<S> in, T* out, BlockRange range,
-                               Levels<typename S::format> const& levels) {
-  using F = typename S::format;
+/// `count` blocks of `length` values (Length, where that is not 0), whose scales are finite.
+template <FormatSpec F, int Length, bool Stream, Element T>
+QFMT_AVX512 void decode_blocks(uint8_t const* codes, int64_t count, int64_t length,
+                               Levels<F> const& levels, float const* scales, T* out) {
+  if constexpr (Length != 0) length = Length;
   auto const kept = registers(levels);
-  int64_t const length = block_length_of(in);
-  auto const inner = scale_levels(in.scales);
-  for (int64_t b = range.first, end; b < range.last; b = end) {
-    end = end_of_run(b, range.last);
-    float own[scales_ahead];
-    float const* const scales = scales_of(in.scales, inner, b, end, own);
-    int64_t const whole = end * length <= in.size ? end : end - 1;
-    bool const finite = largest(scales, end - b) < infinity_bits<float>();
-    for (int64_t i = b; i < (finite ? whole : b); ++i) {
-      constexpr int64_t known = S::block_size;  // a loop of known length; 0 where rows are blocks
-      int64_t const n = known != 0 ? known : length;
-      decode_run<F, T, Stream>(in.codes + i * n * S::bits / 8, n, kept, scales[i - b], out + i * n);
-    }
-    for (int64_t i = finite ? whole : b; i < end; ++i) {
-      auto const [first, n] = host::detail::values_of(in, i);
-      if (is_finite(scales[i - b])) {
-        decode_run<F, T, false>(in.codes + first * S::bits / 8, n, kept, scales[i - b],
-                                out + first);
-      } else {
-        decode_rare_block(in, i, first, n, out + first);
-      }
-    }
-  }
-  if constexpr (Stream) _mm_sfence();
+  for (int64_t b = 0; b < count; ++b, codes += length * bits_of<F> / 8, out += length)
+    decode_run<F, T, Stream>(codes, length, kept, scales[b], out);
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx512

@@ -64,29 +64,19 @@ struct ScaleReader {
 
 /// Exact activations of 4-bit weights. Packed: of each 128 values of a row, those at places 1, 0,
 /// 3, 2, 5, 4, 7 and 6 of every eight, as the eight nibbles of a dword of codes have them.
-struct Exact : ScaleReader {
-  static constexpr int unit = 128;  // values of K that a step takes
-  static constexpr int bytes = 4;   // of one packed value
+struct Exact : ScaleReader, PlainLevels {
+  static constexpr int unit = 128;             // values of K that a step takes
+  static constexpr int unit_bytes = 4 * unit;  // of one row of x, packed
 
-  /// A unit of one row of x; where n is less than that, zeros fill it.
+  /// A unit of one row of x.
   template <Element T>
-  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
-    if (n < unit) {
-      T padded[unit]{};
-      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
-      return pack(padded, unit, to);
-    }
+  QFMT_AVX512 static void pack(T const* x, uint8_t* to) {
     float values[unit];
     for (int i = 0; i < unit; i += 16) _mm512_storeu_ps(values + i, load16(x + i));
     __m512i const eighth = _mm512_set_epi32(120, 112, 104, 96, 88, 80, 72, 64,  //
                                             56, 48, 40, 32, 24, 16, 8, 0);
     for (int s = 0; s < 8; ++s)
       _mm512_storeu_ps(to + 64 * s, _mm512_i32gather_ps(eighth, values + (s ^ 1), 4));
-  }
-
-  template <FormatSpec F>
-  static Levels<F> const& prepared(Levels<F> const& levels) {
-    return levels;
   }
 
   /// totals[m] += part of a row of weights * packed row m.
@@ -154,45 +144,40 @@ template <int Block, int M>
   add_scaled(s, block, lane_scales<Block>(scales), stl::make_integer_sequence<int, M>{});
 }
 
+/// The sums of a row of 4-bit weights: add_unit of its whole units, then of what is left. x: packed
+/// rows, `Step` of X a unit.
+template <int Unit, int Step, FormatSpec F, int Block, int M, class Table, class X>
+[[gnu::always_inline]] QFMT_AVX512 inline Sums<M> row_sums(RowPart const& row, Table levels,
+                                                           X const* x) {
+  Sums<M> s = no_sums<M>();
+  int64_t i = 0;
+  for (; i + Unit <= row.count; i += Unit, x += M * Step) {
+    prefetch_codes(row.codes + i / 2);
+    prefetch_scales<Block>(row.scales + i / Block);
+    add_unit<Block>(s, levels, row.codes + i / 2, row.scales + i / Block, x);
+  }
+  if (i < row.count) {
+    PaddedPart<F, Block, Unit> const last(row, i);
+    add_unit<Block>(s, levels, last.codes, last.scales, x);
+  }
+  return s;
+}
+
 template <FormatSpec F, int Block, int M>
 QFMT_AVX512 void Exact::dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
                             float* totals) {
   auto const* x = reinterpret_cast<float const*>(packed);
-  __m512 const l = _mm512_loadu_ps(levels.level);
-  Sums<M> s = no_sums<M>();
-  int64_t i = 0;
-  for (; i + unit <= row.count; i += unit, x += M * unit) {
-    prefetch_codes(row.codes + i / 2);
-    prefetch_scales<Block>(row.scales + i / Block);
-    add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
-  }
-  if (i < row.count) {
-    int64_t const rest = row.count - i;
-    PaddedPart<unit / 2, unit / 16> const last(row.codes + i / 2, (rest + 1) / 2,
-                                               row.scales + i / Block, (rest + Block - 1) / Block);
-    add_unit<Block>(s, l, last.codes, last.scales, x);
-  }
-  add_lanes(s, totals);
+  add_lanes(row_sums<unit, unit, F, Block, M>(row, _mm512_loadu_ps(levels.level), x), totals);
 }
 
 /// Exact activations of Int8 weights. Packed in order.
-struct ExactInt8 : ScaleReader {
+struct ExactInt8 : ScaleReader, PlainLevels {
   static constexpr int unit = 64;
-  static constexpr int bytes = 4;
+  static constexpr int unit_bytes = 4 * unit;
 
   template <Element T>
-  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
-    if (n < unit) {
-      T padded[unit]{};
-      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
-      return pack(padded, unit, to);
-    }
+  QFMT_AVX512 static void pack(T const* x, uint8_t* to) {
     for (int i = 0; i < unit; i += 16) _mm512_storeu_ps(to + 4 * i, load16(x + i));
-  }
-
-  template <FormatSpec F>
-  static Levels<F> const& prepared(Levels<F> const& levels) {
-    return levels;
   }
 
   template <FormatSpec F, int Block, int M>
@@ -204,12 +189,6 @@ struct ExactInt8 : ScaleReader {
   __m128i const c = _mm_loadu_si128(reinterpret_cast<__m128i const*>(codes));
   return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(c));
 }
-
-/// Few rows of x need more sums than rows, to have enough of them under way.
-template <int M>
-inline constexpr int sets = M == 1   ? 4
-                            : M == 2 ? 2
-                                     : 1;
 
 /// 64 Int8 weights, without their scale.
 template <int M>
@@ -234,7 +213,7 @@ QFMT_AVX512 void ExactInt8::dot(RowPart row, Levels<F> const&, uint8_t const* pa
     add_unit(s, row.codes + i, x);
   }
   if (i < row.count) {
-    PaddedPart<unit, 1> const last(row.codes + i, row.count - i, row.scales, 1);
+    PaddedPart<F, 0, unit> const last(row, i);
     add_unit(s, last.codes, x);
   }
   for (int set = 1; set < sets<M>; ++set)

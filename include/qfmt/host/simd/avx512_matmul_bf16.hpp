@@ -4,7 +4,7 @@
 // Inner products on AVX-512 BF16: activations and levels rounded to bfloat16, scales and sums f32.
 #pragma once
 
-#include "qfmt/host/simd/avx512_matmul_int8.hpp"
+#include "qfmt/host/simd/avx512_matmul.hpp"
 
 #if defined(__x86_64__)
 
@@ -22,35 +22,31 @@
 
 namespace qfmt::inline v0::host::simd::avx512 {
 
+/// 32 values as bfloat16.
+template <Element T>
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i bf16_words32(T const* x) {
+  if constexpr (Bfloat16Like<T>) {
+    return _mm512_loadu_si512(x);
+  } else {
+    return _mm512_permutex2var_epi16(round_to_bfloat<true>(load16(x)), odd_words(),
+                                     round_to_bfloat<true>(load16(x + 16)));
+  }
+}
+
 /// Packed: of each 128 values of a row, those at places 1, 0, 3 and 2 of every four, as the four
 /// nibbles of a 16-bit word of codes have them.
-struct Bf16Activations : ScaleReader {
+struct Bf16Activations : ScaleReader, PlainLevels {
   static constexpr int unit = 128;
-  static constexpr int bytes = 2;
-  static constexpr int max_rows = 4;  // of x in one pass, of two rows of weights
-
-  template <FormatSpec F>
-  static Levels<F> const& prepared(Levels<F> const& levels) {
-    return levels;
-  }
+  static constexpr int unit_bytes = 2 * unit;
 
   template <FormatSpec F, int Block, int M>
   QFMT_AVX512_BF16 static void dot(RowPart row, Levels<F> const& levels, uint8_t const* packed,
                                    float* totals);
 
-  /// The same of two rows of weights; totals: (2, M).
-  template <FormatSpec F, int Block, int M>
-  QFMT_AVX512_BF16 static void dot_two(RowPart a, RowPart b, Levels<F> const& levels,
-                                       uint8_t const* packed, float* totals);
-
   template <Element T>
-  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
-    if (n < unit) {
-      T padded[unit]{};
-      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
-      return pack(padded, unit, to);
-    }
-    __m512i const a = words32(x), b = words32(x + 32), c = words32(x + 64), d = words32(x + 96);
+  QFMT_AVX512 static void pack(T const* x, uint8_t* to) {
+    __m512i const a = bf16_words32(x), b = bf16_words32(x + 32), c = bf16_words32(x + 64),
+                  d = bf16_words32(x + 96);
     _mm512_storeu_si512(to, every_fourth<1>(a, b, c, d));
     _mm512_storeu_si512(to + 64, every_fourth<0>(a, b, c, d));
     _mm512_storeu_si512(to + 128, every_fourth<3>(a, b, c, d));
@@ -58,15 +54,6 @@ struct Bf16Activations : ScaleReader {
   }
 
  private:
-  template <Element T>
-  [[gnu::always_inline]] QFMT_AVX512 static __m512i words32(T const* x) {
-    if constexpr (Bfloat16Like<T>) {
-      return _mm512_loadu_si512(x);
-    } else {
-      return _mm512_permutex2var_epi16(round_to_bfloat<true>(load16(x)), odd_words(),
-                                       round_to_bfloat<true>(load16(x + 16)));
-    }
-  }
   template <int First>
   [[gnu::always_inline]] QFMT_AVX512 static __m512i every_fourth(__m512i a, __m512i b, __m512i c,
                                                                  __m512i d) {
@@ -111,41 +98,18 @@ template <int Block, int M>
   add_scaled(s, block, lane_scales<Block>(scales), stl::make_integer_sequence<int, M>{});
 }
 
-/// The same of two rows of weights: x is loaded once for both.
-template <int Block, int M>
-[[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_units(Sums<M>& s, Sums<M>& t,
-                                                              __m512i levels, RowPart const& a,
-                                                              RowPart const& b, int64_t i,
-                                                              uint8_t const* x) {
-  __m512i const c = _mm512_loadu_si512(a.codes + i / 2), d = _mm512_loadu_si512(b.codes + i / 2);
-  Sums<M> u = no_sums<M>(), v = no_sums<M>();
-  add_pairs<0>(u, levels, c, x);
-  add_pairs<0>(v, levels, d, x);
-  add_pairs<1>(u, levels, c, x);
-  add_pairs<1>(v, levels, d, x);
-  add_pairs<2>(u, levels, c, x);
-  add_pairs<2>(v, levels, d, x);
-  add_pairs<3>(u, levels, c, x);
-  add_pairs<3>(v, levels, d, x);
-  add_scaled(s, u, lane_scales<Block>(a.scales + i / Block), stl::make_integer_sequence<int, M>{});
-  add_scaled(t, v, lane_scales<Block>(b.scales + i / Block), stl::make_integer_sequence<int, M>{});
-}
-
 /// The levels as bfloat16, twice.
 [[gnu::always_inline]] QFMT_AVX512 inline __m512i bf16_table(float const* levels) {
   return _mm512_broadcast_i64x4(table16<bfloat16, true>(_mm512_loadu_ps(levels)));
 }
 
 /// What is left of a row behind its whole units.
-template <int Block, int M>
+template <FormatSpec F, int Block, int M>
 [[gnu::always_inline]] QFMT_AVX512_BF16 inline void add_rest(Sums<M>& s, __m512i levels,
                                                              RowPart const& row, int64_t i,
                                                              uint8_t const* x) {
-  constexpr int unit = Bf16Activations::unit;
-  int64_t const rest = row.count - i;
-  if (rest == 0) return;
-  PaddedPart<unit / 2, unit / 16> const last(row.codes + i / 2, (rest + 1) / 2,
-                                             row.scales + i / Block, (rest + Block - 1) / Block);
+  if (i >= row.count) return;
+  PaddedPart<F, Block, Bf16Activations::unit> const last(row, i);
   add_unit<Block>(s, levels, last.codes, last.scales, x);
 }
 
@@ -155,30 +119,13 @@ QFMT_AVX512_BF16 void Bf16Activations::dot(RowPart row, Levels<F> const& levels,
   __m512i const l = bf16_table(levels.level);
   Sums<M> s = no_sums<M>();
   int64_t i = 0;
-  for (; i + unit <= row.count; i += unit, x += M * unit * bytes) {
+  for (; i + unit <= row.count; i += unit, x += M * unit_bytes) {
     prefetch_codes(row.codes + i / 2);
     prefetch_scales<Block>(row.scales + i / Block);
     add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
   }
-  add_rest<Block>(s, l, row, i, x);
+  add_rest<F, Block>(s, l, row, i, x);
   add_lanes(s, totals);
-}
-
-template <FormatSpec F, int Block, int M>
-QFMT_AVX512_BF16 void Bf16Activations::dot_two(RowPart a, RowPart b, Levels<F> const& levels,
-                                               uint8_t const* x, float* totals) {
-  __m512i const l = bf16_table(levels.level);
-  Sums<M> s = no_sums<M>(), t = no_sums<M>();
-  int64_t i = 0;
-  for (; i + unit <= a.count; i += unit, x += M * unit * bytes) {
-    prefetch_codes(a.codes + i / 2);
-    prefetch_codes(b.codes + i / 2);
-    add_units<Block>(s, t, l, a, b, i, x);
-  }
-  add_rest<Block>(s, l, a, i, x);
-  add_rest<Block>(t, l, b, i, x);
-  add_lanes(s, totals);
-  add_lanes(t, totals + M);
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx512

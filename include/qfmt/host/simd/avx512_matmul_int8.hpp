@@ -45,9 +45,33 @@ struct ByteLevels {
   }
 };
 
+/// 32 values of x as 8-bit integers under one scale, those of even and of odd places apart.
+struct Int8Run {
+  __m128i even, odd;
+  __m256i sums;  // of every four
+  float scale;   // NaN where a value is not finite
+};
+
+template <Element T>
+[[gnu::always_inline]] QFMT_AVX512 inline Int8Run int8_run(T const* x) {
+  float const absmax = finite_or_nan<T>(largest(x, 32));
+  __m512 const factor = _mm512_set1_ps(absmax >= 0x1p-100f ? 127.f / absmax : 0.f);
+  __m512i const a = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x), factor));
+  __m512i const b = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x + 16), factor));
+  __m256i const q = _mm256_set_m128i(_mm512_cvtsepi32_epi8(b), _mm512_cvtsepi32_epi8(a));
+  return {_mm256_cvtepi16_epi8(q), _mm256_cvtepi16_epi8(_mm256_srli_epi16(q, 8)),
+          _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), q), absmax / 127.f};
+}
+
+[[gnu::always_inline]] QFMT_AVX512 inline int32_t sum_of_dwords(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1)));
+}
+
 struct Int8Activations : ScaleReader {
   static constexpr int unit = 128;
-  static constexpr int bytes = 2;
+  static constexpr int unit_bytes = sizeof(Int8Unit);
 
   template <FormatSpec F>
   static ByteLevels prepared(Levels<F> const& levels) {
@@ -55,42 +79,27 @@ struct Int8Activations : ScaleReader {
   }
 
   template <FormatSpec F, int Block, int M>
-  QFMT_AVX512 static void dot(RowPart row, ByteLevels const& bytes, uint8_t const* packed,
+  QFMT_AVX512 static void dot(RowPart row, ByteLevels const& levels, uint8_t const* packed,
                               float* totals);
 
   template <Element T>
-  QFMT_AVX512 static void pack(T const* x, int64_t n, uint8_t* to) {
+  QFMT_AVX512 static void pack(T const* x, uint8_t* to) {
     auto& out = *reinterpret_cast<Int8Unit*>(to);
-    if (n < unit) {
-      T padded[unit]{};
-      std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
-      return pack(padded, unit, to);
-    }
     for (int run = 0; run < 4; ++run) pack32(x + 32 * run, run, out);
   }
 
  private:
   template <Element T>
   QFMT_AVX512 static void pack32(T const* x, int run, Int8Unit& out) {
-    float const absmax = finite_or_nan<T>(largest(x, 32));
-    float const scale = absmax / 127.f;  // NaN where a value is not finite
-    __m512 const factor = _mm512_set1_ps(absmax >= 0x1p-100f ? 127.f / absmax : 0.f);
-    __m512i const a = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x), factor));
-    __m512i const b = _mm512_cvtps_epi32(_mm512_mul_ps(load16(x + 16), factor));
-    __m256i const q = _mm256_set_m128i(_mm512_cvtsepi32_epi8(b), _mm512_cvtsepi32_epi8(a));
-    __m256i const sums = _mm256_hadd_epi32(  // of four, then of eight
-        _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), q),
-        _mm256_setzero_si256());
-    _mm_storeu_si64(out.even + 16 * run, _mm_cvtepi16_epi8(_mm256_castsi256_si128(q)));
-    _mm_storeu_si64(out.even + 16 * run + 8, _mm_cvtepi16_epi8(_mm256_extracti128_si256(q, 1)));
-    __m256i const odd = _mm256_srli_epi16(q, 8);
-    _mm_storeu_si64(out.odd + 16 * run, _mm_cvtepi16_epi8(_mm256_castsi256_si128(odd)));
-    _mm_storeu_si64(out.odd + 16 * run + 8, _mm_cvtepi16_epi8(_mm256_extracti128_si256(odd, 1)));
+    Int8Run const r = int8_run(x);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.even + 16 * run), r.even);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out.odd + 16 * run), r.odd);
+    __m256i const eights = _mm256_hadd_epi32(r.sums, _mm256_setzero_si256());
     __m128i const lanes =
-        _mm_unpacklo_epi64(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
+        _mm_unpacklo_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out.offset + 4 * run),
                      _mm_mullo_epi32(lanes, _mm_set1_epi32(-128)));
-    _mm_storeu_ps(out.scale + 4 * run, _mm_set1_ps(scale));
+    _mm_storeu_ps(out.scale + 4 * run, _mm_set1_ps(r.scale));
   }
 };
 
@@ -124,29 +133,18 @@ template <int Block, int M>
   add_products(s, odd, even, lane_scales<Block>(scales), x, stl::make_integer_sequence<int, M>{});
 }
 
+/// Levels as bytes in each quarter.
+[[gnu::always_inline]] QFMT_AVX512 inline __m512i byte_table(ByteLevels const& levels) {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<__m128i const*>(levels.level)));
+}
+
 template <FormatSpec F, int Block, int M>
-QFMT_AVX512 void Int8Activations::dot(RowPart row, ByteLevels const& bytes, uint8_t const* packed,
+QFMT_AVX512 void Int8Activations::dot(RowPart row, ByteLevels const& levels, uint8_t const* packed,
                                       float* totals) {
   auto const* x = reinterpret_cast<Int8Unit const*>(packed);
-  constexpr int step = Int8Activations::unit;
-  __m512i const l =
-      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<__m128i const*>(bytes.level)));
-  Sums<M> s = no_sums<M>();
-  int64_t i = 0;
-  for (; i + step <= row.count; i += step, x += M) {
-    prefetch_codes(row.codes + i / 2);
-    prefetch_scales<Block>(row.scales + i / Block);
-    add_unit<Block>(s, l, row.codes + i / 2, row.scales + i / Block, x);
-  }
-  if (i < row.count) {
-    int64_t const rest = row.count - i;
-    PaddedPart<step / 2, step / 16> const last(row.codes + i / 2, (rest + 1) / 2,
-                                               row.scales + i / Block, (rest + Block - 1) / Block);
-    add_unit<Block>(s, l, last.codes, last.scales, x);
-  }
   float scaled[M]{};
-  add_lanes(s, scaled);
-  for (int m = 0; m < M; ++m) totals[m] += scaled[m] * bytes.scale;
+  add_lanes(row_sums<unit, 1, F, Block, M>(row, byte_table(levels), x), scaled);
+  for (int m = 0; m < M; ++m) totals[m] += scaled[m] * levels.scale;
 }
 
 }  // namespace qfmt::inline v0::host::simd::avx512

@@ -6,6 +6,8 @@
 
 #include "qfmt/host/simd/tables.hpp"
 
+#include <cstring>
+
 namespace qfmt::inline v0::host::simd {
 
 /// Formats that the SIMD encoders do; every other is the scalar codec's.
@@ -39,11 +41,34 @@ constexpr bool is_ordinary(float absmax, BlockScaling const& scaling) {
 /// are encoded: else memory rests meanwhile. Count: values encoded at a time.
 template <int Count, Element T>
 [[gnu::always_inline]] inline void prefetch_values(T const* values) {
-  constexpr int64_t ahead = 16384;
+  constexpr int64_t ahead = 8192;
   auto const* const p = reinterpret_cast<char const*>(values) + ahead;
   constexpr int bytes = Count * static_cast<int>(sizeof(T));
   for (int line = 0; line < bytes; line += 64) __builtin_prefetch(p + line, 0, 2);
 }
+
+/// The last values of a block, n < Count of them, with zeros behind them: +0 makes the code that
+/// ends an odd byte.
+template <int Count, Element T>
+class PaddedValues {
+ public:
+  PaddedValues(T const* values, int64_t n) : n_(n) {
+    std::memcpy(bytes_, static_cast<void const*>(values), static_cast<size_t>(n) * sizeof(T));
+  }
+  T const* data() const { return reinterpret_cast<T const*>(bytes_); }
+  uint8_t* codes() { return codes_; }
+
+  /// Their codes, which a kernel wrote to codes(), without those of the zeros.
+  template <FormatSpec F>
+  void copy_codes(uint8_t* to) const {
+    std::memcpy(to, codes_, static_cast<size_t>(bits_of<F> == 8 ? n_ : (n_ + 1) / 2));
+  }
+
+ private:
+  alignas(64) uint8_t bytes_[Count * sizeof(T)]{};
+  uint8_t codes_[Count];
+  int64_t n_;
+};
 
 /// encode_block out of the kernels' way: of blocks that are not ordinary, and kept apart so that
 /// its code is the same wherever it is called from.

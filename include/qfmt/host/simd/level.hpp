@@ -6,10 +6,12 @@
 // The technique. Kernels are raw intrinsics in free functions that carry their `target` attribute,
 // written by hand for AVX-512, AVX2 and NEON over the scalar codec, which stays the reference that
 // each must equal bit for bit and which does every block that is not ordinary (a scale of 0, NaN or
-// infinity, a reciprocal that overflows). No consumer flag is needed and none matters: no `#if
-// __AVX2__` chooses between bodies of one function, so two translation units with different -march
-// define the same functions. Compilers' own vectorization, std::experimental::simd and Highway were
-// measured and rejected (2 to 20 times slower, or not compiled by nvcc). Rules for the kernels:
+// infinity, a reciprocal that overflows). One walk over blocks (codec.hpp) hands the others to the
+// kernels in runs, and matmul.hpp does the same with packed rows of x. No consumer flag is needed
+// and none matters: no `#if __AVX2__` chooses between bodies of one function, so two translation
+// units with different -march define the same functions. Compilers' own vectorization,
+// std::experimental::simd and Highway were measured and rejected (2 to 20 times slower, or not
+// compiled by nvcc). Rules for the kernels:
 //
 //  - no lambda inside a target function: nvcc drops the attribute from it;
 //  - a helper has its caller's target or a smaller one, else it does not inline;

@@ -81,6 +81,27 @@ inline float const* scales_of(Scales const& scales, int64_t first, int64_t last,
   }
 }
 
+/// The last codes of a block, n < Count of them, with zeros behind them.
+template <FormatSpec F, int Count, Element T>
+class PaddedCodes {
+ public:
+  PaddedCodes(uint8_t const* codes, int64_t n) : n_(n) {
+    std::memcpy(codes_, codes, static_cast<size_t>(bits_of<F> == 8 ? n : (n + 1) / 2));
+  }
+  uint8_t const* data() const { return codes_; }
+  T* values() { return reinterpret_cast<T*>(bytes_); }
+
+  /// Their values, which a kernel wrote to values(), without those of the zeros.
+  void copy_values(T* to) const {
+    std::memcpy(static_cast<void*>(to), bytes_, static_cast<size_t>(n_) * sizeof(T));
+  }
+
+ private:
+  uint8_t codes_[Count * bits_of<F> / 8]{};
+  alignas(64) uint8_t bytes_[Count * sizeof(T)];
+  int64_t n_;
+};
+
 /// decode_block out of the kernels' way: of blocks whose scale is not finite.
 template <SchemeSpec S, Element T>
 [[gnu::noinline]] void decode_rare_block(QuantizedSpan<S> const& in, int64_t block, int64_t first,

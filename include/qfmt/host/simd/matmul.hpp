@@ -4,9 +4,12 @@
 // Matmul over the kernels: packs x, walks the weights, chooses the instruction set.
 #pragma once
 
+#include "qfmt/host/arguments.hpp"
 #include "qfmt/host/simd/avx2_matmul.hpp"
-#include "qfmt/host/simd/avx512_matmul_bf16.hpp"
+#include "qfmt/host/simd/avx512_matmul_bf16_wide.hpp"
+#include "qfmt/host/simd/avx512_matmul_int8_wide.hpp"
 #include "qfmt/host/simd/level.hpp"
+#include "qfmt/host/simd/neon_matmul.hpp"
 
 #include <algorithm>
 
@@ -51,57 +54,77 @@ RowPart row_part(QuantizedMatrix<S> const& w, Inner const& inner, int64_t n, int
   }
 }
 
-/// Rows of x that a kernel takes at most, and whether it takes two rows of weights with M of them.
+/// Rows of x that a kernel takes at most.
 template <class Kernel>
 constexpr int most_rows() {
   if constexpr (requires { Kernel::max_rows; }) return Kernel::max_rows;
   return rows_of_x;
 }
-template <class Kernel, int M>
-inline constexpr bool two_rows = M == 4 && most_rows<Kernel>() == 4;
 
-/// Rows [first, last), at most rows_of_weights, times `rows` rows of x from row `begin` on. M: rows
-/// that the kernel takes; those that are not there are packed as zeros.
+/// A unit of one row of x; where n is less than that, zeros fill it.
+template <class Kernel, Element T>
+void pack_unit(T const* x, int64_t n, uint8_t* to) {
+  if (n >= Kernel::unit) return Kernel::pack(x, to);
+  T padded[Kernel::unit]{};
+  std::memcpy(static_cast<void*>(padded), x, static_cast<size_t>(n) * sizeof(T));
+  Kernel::pack(static_cast<T const*>(padded), to);
+}
+
+/// Values [k, k + count) of `rows` rows of x, which follow each other in units of a kernel with M.
+template <class Kernel, int M, Element T>
+void pack_rows(T const* x, int64_t stride, int rows, int64_t k, int64_t count, uint8_t* packed) {
+  constexpr int unit = Kernel::unit;
+  for (int64_t i = 0; i < count; i += unit)
+    for (int r = 0; r < rows; ++r)
+      pack_unit<Kernel>(x + r * stride + k + i, count - i,
+                        packed + (i / unit * M + r) * Kernel::unit_bytes);
+}
+
+/// Rows `range` of the weights times `rows` rows of x from row `begin` on. M: rows that the kernel
+/// takes; those that are not there are packed as zeros.
 template <class Kernel, int M, SchemeSpec S, Element T, class Table>
 void multiply_tile(Product<S, T> const& p, Table const& levels, BlockRange range, int64_t begin,
                    int rows) {
-  constexpr int unit = Kernel::unit, bytes = unit * Kernel::bytes;
-  constexpr int64_t piece = piece_of(M, Kernel::bytes);
+  constexpr int64_t piece = piece_of(M, Kernel::unit, Kernel::unit_bytes);
   alignas(64) uint8_t packed[packed_bytes];
-  float sums[rows_of_weights][M]{};
   float own[2][4096 / 16 + scales_ahead];
   auto const inner = scale_levels(p.w.values.scales);
   if (rows < M) std::memset(packed, 0, sizeof packed);
-  for (int64_t k = 0; k < p.w.cols; k += piece) {
-    int64_t const count = std::min(piece, p.w.cols - k);
-    for (int64_t i = 0; i < count; i += unit)
+  T const* const x = p.x + begin * p.w.cols;
+  for (int64_t tile = range.first; tile < range.last; tile += rows_of_weights) {
+    int64_t const last = std::min(range.last, tile + rows_of_weights);
+    float sums[rows_of_weights][M]{};
+    for (int64_t k = 0; k < p.w.cols; k += piece) {
+      int64_t const count = std::min(piece, p.w.cols - k);
+      bool const is_packed = tile > range.first && p.w.cols <= piece;
+      if (!is_packed) pack_rows<Kernel, M>(x, p.w.cols, rows, k, count, packed);
+      int64_t n = tile;
+      if constexpr (requires { Kernel::takes_two_rows; })
+        for (; n + 2 <= last; n += 2)
+          Kernel::template dot_two<typename S::format, S::block_size, M>(
+              row_part<Kernel>(p.w, inner, n, k, count, own[0]),
+              row_part<Kernel>(p.w, inner, n + 1, k, count, own[1]), levels, packed,
+              sums[n - tile]);
+      for (; n < last; ++n)
+        Kernel::template dot<typename S::format, S::block_size, M>(
+            row_part<Kernel>(p.w, inner, n, k, count, own[0]), levels, packed, sums[n - tile]);
+    }
+    for (int64_t n = tile; n < last; ++n)
       for (int r = 0; r < rows; ++r)
-        Kernel::pack(p.x + (begin + r) * p.w.cols + k + i, std::min<int64_t>(unit, count - i),
-                     packed + (i / unit * M + r) * bytes);
-    int64_t n = range.first;
-    if constexpr (two_rows<Kernel, M>)
-      for (; n + 2 <= range.last; n += 2)
-        Kernel::template dot_two<typename S::format, S::block_size, M>(
-            row_part<Kernel>(p.w, inner, n, k, count, own[0]),
-            row_part<Kernel>(p.w, inner, n + 1, k, count, own[1]), levels, packed,
-            sums[n - range.first]);
-    for (; n < range.last; ++n)
-      Kernel::template dot<typename S::format, S::block_size, M>(
-          row_part<Kernel>(p.w, inner, n, k, count, own[0]), levels, packed, sums[n - range.first]);
+        p.y[(begin + r) * p.y_stride + n] =
+            from_float<T>(sums[n - tile][r] + (p.bias == nullptr ? 0.f : to_float(p.bias[n])));
   }
-  for (int64_t n = range.first; n < range.last; ++n)
-    for (int r = 0; r < rows; ++r)
-      p.y[(begin + r) * p.y_stride + n] =
-          from_float<T>(sums[n - range.first][r] + (p.bias == nullptr ? 0.f : to_float(p.bias[n])));
 }
 
+/// Rows of weights in tiles that stay in the second cache while every few rows of x meet them.
 template <class Kernel, SchemeSpec S, Element T>
 void multiply_rows(Product<S, T> const& p, BlockRange range) {
   Levels<typename S::format> const own(p.w.values.scales);
   auto const& levels = Kernel::prepared(own);
-  for (int64_t n = range.first; n < range.last; n += rows_of_weights) {
-    BlockRange const some{n, std::min(range.last, n + rows_of_weights)};
-    constexpr int most = most_rows<Kernel>();
+  constexpr int most = most_rows<Kernel>();
+  int64_t const tile = p.m > most ? rows_of_weights : std::max<int64_t>(1, p.w.rows);
+  for (int64_t n = range.first; n < range.last; n += tile) {
+    BlockRange const some{n, std::min(range.last, n + tile)};
     for (int64_t m = 0; m < p.m; m += most) {
       int const rows = static_cast<int>(std::min<int64_t>(most, p.m - m));
       if (rows == 1) multiply_tile<Kernel, 1>(p, levels, some, m, rows);
@@ -123,14 +146,26 @@ bool multiply([[maybe_unused]] Product<S, T> const& p, [[maybe_unused]] BlockRan
     if (level < SimdLevel::avx2 || !has_whole_rows(p.w)) return false;
     if (level == SimdLevel::avx2) return multiply_rows<avx2::Exact>(p, range), true;
     if constexpr (S::bits == 4) {
-      if (options.activations == Activations::int8)
+      if (options.activations == Activations::int8) {
+        if constexpr (S::block_size >= 32)
+          if (p.m > 1) return multiply_rows<avx512::Int8Wide>(p, range), true;
         return multiply_rows<avx512::Int8Activations>(p, range), true;
-      if (options.activations == Activations::bfloat16 && level >= SimdLevel::avx512_bf16)
+      }
+      if (options.activations == Activations::bfloat16 && level >= SimdLevel::avx512_bf16) {
+        if constexpr (S::block_size >= 32)
+          if (p.m > 1) return multiply_rows<avx512::Bf16Wide>(p, range), true;
         return multiply_rows<avx512::Bf16Activations>(p, range), true;
+      }
       return multiply_rows<avx512::Exact>(p, range), true;
     } else {
       return multiply_rows<avx512::ExactInt8>(p, range), true;
     }
+  }
+#elif defined(__aarch64__)
+  if constexpr (multiplies<S>) {
+    if (simd_level(options.simd) != SimdLevel::neon || !has_whole_rows(p.w)) return false;
+    if constexpr (S::bits == 4) return multiply_rows<neon::Exact>(p, range), true;
+    return multiply_rows<neon::ExactInt8>(p, range), true;
   }
 #endif
   return false;

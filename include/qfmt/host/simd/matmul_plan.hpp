@@ -12,9 +12,8 @@
 
 namespace qfmt::inline v0::host::simd {
 
-inline constexpr int rows_of_x = 8;             ///< that one read of the weights serves
-inline constexpr int rows_of_weights = 256;     ///< that one packed piece of x serves
-inline constexpr int64_t values_at_once = 128;  ///< of K: pieces are multiples of it
+inline constexpr int rows_of_x = 8;          ///< that one read of the weights serves
+inline constexpr int rows_of_weights = 256;  ///< that one packed piece of x serves
 inline constexpr int64_t packed_bytes = 1 << 15;
 
 /// Codes ahead of the loop that are fetched, in bytes: into the second cache from far, which keeps
@@ -34,10 +33,12 @@ bool has_whole_rows(QuantizedMatrix<S> const& w) {
   }
 }
 
-/// Values of K in a piece for `rows` rows of x, of which one value packs into `bytes`.
-constexpr int64_t piece_of(int64_t rows, int64_t bytes) {
-  int64_t const piece = packed_bytes / (rows * bytes) / values_at_once * values_at_once;
-  return piece < 4096 ? piece : 4096;
+/// Values of K in a piece for `rows` rows of x, of which `unit` values pack into `unit_bytes`: a
+/// power of two, so that pieces and blocks of weights lie within each other.
+constexpr int64_t piece_of(int64_t rows, int64_t unit, int64_t unit_bytes) {
+  int64_t piece = 4096;
+  while (piece / unit * unit_bytes * rows > packed_bytes) piece /= 2;
+  return piece;
 }
 
 /// Fetches what lies ahead of p, which need not be memory of the operands.
@@ -52,6 +53,12 @@ template <int Block>
   __builtin_prefetch(p + 2 * prefetch_far / Block, 0, 2);
 }
 
+/// Few rows of x need more sums than rows, to have enough of them under way.
+template <int M>
+inline constexpr int sets = M == 1   ? 4
+                            : M == 2 ? 2
+                                     : 1;
+
 /// A part of one row of weights.
 struct RowPart {
   uint8_t const* codes;
@@ -59,15 +66,27 @@ struct RowPart {
   int64_t count;        // values
 };
 
-/// The first codes of a part that a kernel reads whole units of, zeros behind them.
-template <int Bytes, int Scales>
+/// Values [i, .) of a part, of which a kernel reads a whole unit: zeros behind them.
+template <FormatSpec F, int Block, int Unit>
 struct PaddedPart {
-  uint8_t codes[Bytes]{};
-  float scales[Scales]{};
+  uint8_t codes[Unit * bits_of<F> / 8]{};
+  float scales[Block == 0 ? 1 : (Unit + Block - 1) / Block]{};
 
-  PaddedPart(uint8_t const* from, int64_t bytes, float const* scale, int64_t count) {
-    std::memcpy(codes, from, static_cast<size_t>(bytes));
-    std::memcpy(scales, scale, static_cast<size_t>(count) * sizeof(float));
+  PaddedPart(RowPart const& row, int64_t i) {
+    int64_t const n = row.count - i;
+    std::memcpy(codes, row.codes + i * bits_of<F> / 8,
+                static_cast<size_t>(bits_of<F> == 8 ? n : (n + 1) / 2));
+    int64_t first = 0, count = 1;
+    if constexpr (Block != 0) first = i / Block, count = ceil_div(n, Block);
+    std::memcpy(scales, row.scales + first, static_cast<size_t>(count) * sizeof(float));
+  }
+};
+
+/// What the kernels that look levels up as they are share.
+struct PlainLevels {
+  template <FormatSpec F>
+  static Levels<F> const& prepared(Levels<F> const& levels) {
+    return levels;
   }
 };
 
