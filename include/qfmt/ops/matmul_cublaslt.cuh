@@ -112,13 +112,15 @@ Status matmul_dequantized(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const
   return matmul_dequantized(handle, parts, x, m, y, bias, workspace, stream);
 }
 
-/// device::matmul for every m: up to 32 rows of x, and whatever asks for batch invariance, by the
-/// kernels of ops/matmul.cuh, the rest by matmul_dequantized.
+/// device::matmul for every m: up to 32 rows of 16-bit x, and whatever asks for batch invariance,
+/// by the kernels of ops/matmul.cuh, the rest by matmul_dequantized; float without a workspace by
+/// the former as well.
 template <class W, Element T>
 Status matmul(cublasLtHandle_t handle, W const& w, T const* x, int64_t m, T* y,
               std::type_identity_t<T> const* bias, Workspace workspace, cudaStream_t stream,
               MatmulOptions options = {}) {
-  if (m <= 32 || options.batch_invariant)
+  bool const is_small = m <= 32 && (sizeof(T) == 2 || workspace.data == nullptr);
+  if (is_small || options.batch_invariant)
     return device::matmul(w, x, m, y, bias, workspace, stream, options);
   return matmul_dequantized(handle, w, x, m, y, bias, workspace, stream);
 }
