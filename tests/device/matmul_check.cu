@@ -335,14 +335,13 @@ void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
   options.batch_invariant = true;
   auto const all = run<S, T>(whole(w.matrix), x.data, most, nullptr, options);
   bool passed = true;
-  for (std::int64_t const m : {1, 4, 16, 64}) {
+  for (std::int64_t const m : {1, 4, 8, 9, 16, 17, 24, 32, 64}) {
     auto const some = run<S, T>(whole(w.matrix), x.data, m, nullptr, options);
     passed = passed && std::memcmp(some.data(), all.data(), some.size() * sizeof(T)) == 0;
   }
   report(name, passed);
 }
 
-/// One output beyond float16's range, which bfloat16 holds.
 #ifdef QFMT_TEST_CUBLASLT
 /// Through a decoded copy, with a workspace for the whole of it and with one for a few rows.
 template <SchemeSpec S, class T, int Max>
@@ -380,6 +379,7 @@ void check_dequantized(char const* name, cublasLtHandle_t handle, std::int64_t n
 }
 #endif
 
+/// One output beyond float16's range, which bfloat16 holds.
 void check_overflow() {
   using S = Scheme<Format<NF4>>;
   Weights<S> const w(8, 4096, 61);
@@ -461,6 +461,7 @@ int main() {
   check_batch_invariance<Nested>("batch invariance, 4096 x 4096", 4096, 4096);
   check_batch_invariance<Nested>("batch invariance, 14336 x 4096", 14336, 4096);
   check_batch_invariance<Plain>("batch invariance, 1000 x 11008", 1000, 11008);
+  check_batch_invariance<Nested>("batch invariance, 38144 x 1792", 38144, 1792);
   check_determinism<Nested>("nf4 nested: 1000 launches and a graph, the same bits", 1000);
   check_determinism<Plain>("nf4: 1000 launches and a graph, the same bits", 1000);
 #ifdef QFMT_TEST_CUBLASLT

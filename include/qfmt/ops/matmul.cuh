@@ -48,15 +48,18 @@ constexpr bool streams(MatrixParts<S const, Max> const& w, T const* x, DeviceLim
   }
 }
 
-/// The streaming kernel for m rows of x: the narrowest that takes them in one pass, 32 at a time
-/// beyond that, where two may. Which tuning serves which m was measured on an H200.
+/// The streaming kernel for m rows of x: the narrowest that takes them in one pass; beyond 16 rows,
+/// 32 at a time by the cheaper of two kernels. Which tuning serves which m was measured on an H200.
 template <SchemeSpec S, Element T, int Max>
 Status stream_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, T* y, T const* bias,
-                     DeviceLimits const& device, MatmulOptions const& options,
-                     cudaStream_t stream) {
+                     DeviceLimits device, MatmulOptions const& options, cudaStream_t stream) {
   using stream::launch_matmul;
   using stream::Tuning;
   using stream::WidestTuning;
+  if (Status const s =
+          stream::limit_to_code(stream::matmul_kernel<S, T, WidestTuning, Max>, device);
+      !s)
+    return s;
   if (m <= 8) return launch_matmul<Tuning<1, 1, 2>>(w, x, m, y, bias, device, options, stream);
   if (m <= 16) return launch_matmul<Tuning<2, 1, 2>>(w, x, m, y, bias, device, options, stream);
   if (stream::takes_longer<S, T, WidestTuning, stream::WideTuning>(w, m, device, options))
@@ -97,8 +100,8 @@ constexpr int64_t matmul_workspace_bytes(int64_t, int64_t, int64_t) {
 /// returns before the work is done, allocates nothing, may be captured into a graph.
 ///
 /// Fastest: float16 or bfloat16 on sm_80 or newer; 16-level formats and Int8, f32 or nested scales;
-/// codes and x aligned to 16 bytes; cols, row_stride and origin multiples of 64 (of 32 where the
-/// blocks are). There the weights are read once for up to 32 rows of x at a time.
+/// codes and x aligned to 16 bytes; cols, row_stride and origin multiples of 64 (of 32 where
+/// blocks are shorter). There the weights are read once for up to 32 rows of x at a time.
 /// Else a kernel that is right everywhere, and far slower.
 ///
 /// Determinism: run_to_run, and gpu_to_gpu between GPUs that divide the work alike; no atomics.

@@ -14,12 +14,20 @@ namespace qfmt::inline v0::device {
 
 namespace detail {
 
+template <SchemeSpec S>
+constexpr int64_t cols_of(QuantizedMatrix<S> const& w) {
+  return w.cols;
+}
+template <SchemeSpec S, int Max>
+constexpr int64_t cols_of(MatrixParts<S, Max> const& w) {
+  return w.cols();
+}
+
 inline constexpr int64_t cublaslt_bytes = int64_t{32} << 20;  ///< what cuBLASLt itself may use
 
 /// Rows to decode at a time: 512 MB of them, and at least 256, in multiples of 256: these begin a
-/// group of nested scales where cols is a multiple of 64. Slabs that would stay in the L2 are
-/// slower: cuBLASLt multiplies few rows at a lower rate (measured on an H200, 8192 x 28672, m =
-/// 512: 688 us with slabs of 32 MB, 589 with one).
+/// group of nested scales where cols is a multiple of 64. Slabs small enough to stay in
+/// the L2 were slower on an H200: cuBLASLt multiplies few rows at a lower rate.
 constexpr int64_t slab_rows(int64_t rows, int64_t cols, int64_t element_bytes) {
   int64_t const fit = (int64_t{512} << 20) / element_bytes / (cols > 0 ? cols : 1) / 256 * 256;
   int64_t const slab = fit > 256 ? fit : 256;
@@ -113,14 +121,14 @@ Status matmul_dequantized(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const
 }
 
 /// device::matmul for every m: up to 32 rows of 16-bit x, and whatever asks for batch invariance,
-/// by the kernels of ops/matmul.cuh, the rest by matmul_dequantized; float without a workspace by
-/// the former as well.
+/// by the kernels of ops/matmul.cuh, the rest by matmul_dequantized; float without a workspace, and
+/// whatever has no columns, by the former as well. A workspace that is given has to suffice.
 template <class W, Element T>
 Status matmul(cublasLtHandle_t handle, W const& w, T const* x, int64_t m, T* y,
               std::type_identity_t<T> const* bias, Workspace workspace, cudaStream_t stream,
               MatmulOptions options = {}) {
   bool const is_small = m <= 32 && (sizeof(T) == 2 || workspace.data == nullptr);
-  if (is_small || options.batch_invariant)
+  if (is_small || detail::cols_of(w) == 0 || options.batch_invariant)
     return device::matmul(w, x, m, y, bias, workspace, stream, options);
   return matmul_dequantized(handle, w, x, m, y, bias, workspace, stream);
 }

@@ -10,7 +10,8 @@
 
 namespace qfmt::inline v0 {
 
-/// Overrides of the streaming matmul's division; 0: chosen.
+/// Overrides of the streaming matmul's division; 0: chosen. A kernel that they do not fit is not
+/// used: more than 8 warps fit none for more than 16 rows of x. options.batch_invariant takes none.
 struct MatmulTuning {
   int row_warps = 0;  ///< warps of a block that take different rows
   int splits = 0;     ///< warps that share the k of a row within a block
@@ -94,6 +95,7 @@ constexpr bool place(Shape& shape, Pieces const& pieces, DeviceLimits const& dev
   int const columns = shape.x_rows < 8 ? (shape.x_rows + 1) / 2 * 2 : 8;
   int const tile_bytes = 2 * shape.splits * columns * rows * 4;
   bool const spare = tile_bytes <= pieces.spare_bytes;
+  if (!spare && pieces.spare_bytes > 0) return false;  // behind the table they would lie closer
   int const fit = spare && shape.x_rows <= 8 ? pieces.spare_bytes / tile_bytes : 1;
   shape.round_tiles = fit < most_round_tiles ? fit : most_round_tiles;
   bool const aligned = pieces.table_bytes > 0 && aligns_table(device);
@@ -101,11 +103,15 @@ constexpr bool place(Shape& shape, Pieces const& pieces, DeviceLimits const& dev
   int const table_end = shape.table_at + pieces.table_bytes;
   shape.partials_at = spare ? shape.table_at + pieces.spare_at : table_end;
   shape.levels_at = table_end + (spare ? 0 : tile_bytes);
-  shape.ring_at = align(shape.levels_at + pieces.level_bytes);
-  int const rest_at = shape.ring_at + shape.row_warps * shape.splits * pieces.queue_bytes;
-  for (int visits = shape.visits; visits > 0; --visits) {
-    // Where not all fit, runs of whole queues.
-    if (visits < shape.visits && visits % pieces.depth != 0) continue;
+  shape.queues_at = align(shape.levels_at + pieces.level_bytes);
+  int const rest_at = shape.queues_at + shape.row_warps * shape.splits * pieces.queue_bytes;
+  // Where not all fit, runs of whole queues.
+  int64_t const room = shape.table_at + int64_t{device.shared_bytes} - rest_at;
+  int64_t const fit_visits = room / shape.x_rows / shape.splits / pieces.stage_x_bytes;
+  int visits = shape.visits;
+  if (fit_visits < visits)
+    visits = fit_visits > 0 ? static_cast<int>(fit_visits) / pieces.depth * pieces.depth : 0;
+  for (; visits > 0; visits = (visits - 1) / pieces.depth * pieces.depth) {
     int64_t const pitch = int64_t{visits} * shape.splits * pieces.stage_x_bytes + 16;
     int64_t const first =
         shape.table_at / pitch < shape.x_rows ? shape.table_at / pitch : shape.x_rows;
@@ -128,15 +134,17 @@ constexpr Shape divide(Shape const& shape, int64_t const* rows, int parts, Piece
   Shape best = shape;
   int64_t least = -1;
   int const most = device.sm < 90 ? 1 : tuning.cluster > 4 ? tuning.cluster : 4;
+  int largest = 1;
+  while (2 * largest <= most && 2 * largest <= shape.stages) largest *= 2;
+  int const asked = tuning.cluster < largest ? tuning.cluster : largest;
   auto const admits = [](int asked, int value) { return asked == 0 || asked == value; };
   for (int row_warps = pieces.max_warps; row_warps >= 1; --row_warps) {
     if (!admits(tuning.row_warps, row_warps)) continue;
     int64_t tiles = 0;
     for (int p = 0; p < parts; ++p)
       tiles += ceil_div(rows[p], int64_t{row_warps} * pieces.rows_per_warp);
-    for (int cluster = 1; cluster <= most && cluster <= shape.stages; cluster *= 2) {
-      if (device.sm >= 90 && 2 * cluster <= shape.stages && !admits(tuning.cluster, cluster))
-        continue;
+    for (int cluster = 1; cluster <= largest; cluster *= 2) {
+      if (!admits(asked, cluster)) continue;
       for (int splits = 1; splits * row_warps <= pieces.max_warps; ++splits) {
         if (!admits(tuning.splits, splits) || splits > ceil_div(shape.stages, cluster)) continue;
         Shape tried = shape;

@@ -29,7 +29,8 @@ __device__ inline uint32_t load_table_word(uint32_t shared) {
 
 /// Loads 2 or 4 words from a shared address, a multiple of their size, where `exists`; else `to`
 /// stays as it is, and the access costs nothing. The compiler may move it over barriers, as
-/// load_table_word, unless the address comes from an `opaque` after them.
+/// load_table_word: up not over those before an `opaque` that the address comes from; down as far
+/// as the first use of `to`.
 template <int Words>
 __device__ inline void load_shared_if(uint32_t* to, uint32_t shared, bool exists) {
   static_assert(Words == 2 || Words == 4);

@@ -111,6 +111,7 @@ struct cudaLaunchConfig_t {
 
 namespace gpu_free::detail {
 cudaError_t set_function_attribute(void const* kernel, cudaFuncAttribute attribute, int value);
+int compiled_for();  // 10 * major + minor, as ptxVersion
 cudaError_t launch(cudaLaunchConfig_t const& config, void const* kernel,
                    std::function<void()> const& thread_body);
 /// Blocks of this kernel that fit one multiprocessor by threads and shared memory.
@@ -121,7 +122,8 @@ struct cudaFuncAttributes {
   int ptxVersion = 0;
 };
 template <class... Params>
-cudaError_t cudaFuncGetAttributes(cudaFuncAttributes*, void (*)(Params...)) {
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*)(Params...)) {
+  attributes->ptxVersion = ::gpu_free::detail::compiled_for();
   return cudaSuccess;
 }
 template <class... Params>

@@ -86,6 +86,10 @@ namespace gpu_free {
 
 namespace detail {
 
+int compiled_for() {
+  return 10 * gpu_free::settings().compute_major + gpu_free::settings().compute_minor;
+}
+
 cudaError_t set_function_attribute(void const* kernel, cudaFuncAttribute attribute, int value) {
   if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) {
     if (value < 0 || value > most_dynamic_bytes) return remember(cudaErrorInvalidValue);

@@ -44,6 +44,7 @@ class PairTable {
   /// Called by every thread of a one-dimensional block of whole warps, which synchronises before
   /// the first lookup.
   __device__ void fill() {
+    if (Aligned && base_ % 0x10000 != 0) __trap();
     unsigned const lane = threadIdx.x % 32;
     uint32_t const low = scaled_level(lane % 16);
     for (unsigned e = threadIdx.x / 32; e < 256; e += blockDim.x / 32) {

@@ -16,7 +16,7 @@ class Activations {
   /// shared: the block's   x: (rows, k), the block's rows. Stages before `end` are used.
   __device__ Activations(uint8_t* shared, T const* x, int64_t k, int rows, Shape const& shape,
                          int end)
-      : first_(shared + shape.x_at),
+      : first_(shared),
         rest_(shared + shape.x_rest_at),
         firsts_(shape.x_first),
         x_(x),

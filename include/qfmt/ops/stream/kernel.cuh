@@ -11,6 +11,8 @@
 #include "qfmt/ops/stream/reduce.cuh"
 #include "qfmt/ops/stream/scales.cuh"
 #include "qfmt/ops/stream/weight_queue.cuh"
+#include "qfmt/ptx/cluster.cuh"
+#include "qfmt/ptx/memory.cuh"
 
 namespace qfmt::inline v0 {
 namespace stream QFMT_HIDDEN {
@@ -27,7 +29,7 @@ struct Tuning {
 
 /// The kernel for most rows of x; it serves any number of them, a pass at a time.
 using WidestTuning = Tuning<4, 2, 2, 8>;
-/// The same for weights of few rows.
+/// The same with fewer rows a warp: sooner where the weights have few.
 using WideTuning = Tuning<4, 1, 2, 12>;
 
 /// The accumulators of a warp: lane 4g + t holds of row tile r and column tile c, in order, rows g
@@ -116,7 +118,7 @@ __launch_bounds__(Tuning::max_warps * 32, 1) __global__
   int const x_rows = rows_left < shape.x_rows ? static_cast<int>(rows_left) : shape.x_rows;
 
   // Weights first: they depend on no kernel before this one.
-  Queue queue(shared + shape.ring_at + warp * Tuning::depth * Queue::visit_bytes, operands, shape,
+  Queue queue(shared + shape.queues_at + warp * Tuning::depth * Queue::visit_bytes, operands, shape,
               warp_row, begin + split, end, first_tile, tile_step);
 #pragma unroll
   for (int d = 0; d < Tuning::depth; ++d) queue.ask(d);

@@ -75,7 +75,7 @@ constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits
   return divide(shape, rows, w.count, pieces_of<S, T, Tuning, Max>, device, tuning);
 }
 
-/// True where A, or nothing of it, serves a launch that B serves sooner.
+/// True where B serves the launch and A does not, or takes longer by division_cost.
 template <SchemeSpec S, Element T, class A, class B, int Max>
 constexpr bool takes_longer(MatrixParts<S const, Max> const& w, int64_t m,
                             DeviceLimits const& device, MatmulOptions const& options) {
@@ -86,13 +86,14 @@ constexpr bool takes_longer(MatrixParts<S const, Max> const& w, int64_t m,
          division_cost(b, pieces_of<S, T, B, Max>, device);
 }
 
-/// True where the code that the device would run of this kernel lays its table as the host does: on
-/// newer GPUs than Hopper's successors not where it was compiled for those.
+/// Limits what the division may ask of the device to what this kernel was compiled for: clusters,
+/// an early start and the place of the table are decided there.
 template <class Kernel>
-bool agrees_on_table(Kernel* kernel, DeviceLimits const& device) {
-  if (device.sm < 120) return true;
+Status limit_to_code(Kernel* kernel, DeviceLimits& device) {
   cudaFuncAttributes attributes{};
-  return cudaFuncGetAttributes(&attributes, kernel) == cudaSuccess && attributes.ptxVersion >= 120;
+  cudaError_t const e = cudaFuncGetAttributes(&attributes, kernel);
+  if (e == cudaSuccess && attributes.ptxVersion < device.sm) device.sm = attributes.ptxVersion;
+  return device::to_status(e);
 }
 
 /// Launches the kernel with this tuning. unsupported_shape where it does not fit the device.
@@ -102,8 +103,7 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
                      DeviceLimits const& device, MatmulOptions const& options,
                      cudaStream_t stream) {
   Shape const shape = plan<S, T, Tuning>(w, m, device, options);
-  if (shape.row_warps == 0 || !agrees_on_table(matmul_kernel<S, T, Tuning, Max>, device))
-    return {Errc::unsupported_shape};
+  if (shape.row_warps == 0) return {Errc::unsupported_shape};
   Operands<S, T, Max> operands;
   int64_t row = 0;
   int64_t tile = 0;

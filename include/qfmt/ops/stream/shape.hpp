@@ -47,11 +47,10 @@ struct Shape {
   int round_tiles = 1;  ///< tiles whose sums are added up together
   int table_at = 0;     ///< offsets in shared memory
   int partials_at = 0;  ///< in the table, where it has room for them
-  int ring_at = 0;
+  int queues_at = 0;
   int levels_at = 0;  ///< of nested scales
-  int x_at = 0;       ///< of the first `x_first` rows, before the table
-  int x_first = 0;
-  int x_rest_at = 0;  ///< of the others, behind it
+  int x_first = 0;    ///< rows of x before the table, from 0 on
+  int x_rest_at = 0;  ///< of the others, behind everything
   int shared_bytes = 0;
 };
 

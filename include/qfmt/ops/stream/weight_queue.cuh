@@ -15,8 +15,9 @@ namespace qfmt::inline v0::stream {
 template <SchemeSpec S>
 __device__ constexpr int piece_swizzle(int row) {
   constexpr int read = lane_bytes<S> < 4 ? 1 : lane_bytes<S> / 4;  // pieces of a row at a time
-  constexpr int pieces = stage_bytes / 16;                         // of a row
-  return row / (8 / pieces) % (pieces / read) * read;
+  static_assert(stage_bytes == 128, "rows that fill all banks");
+  constexpr int pieces = stage_bytes / 16;  // of a row
+  return row % (pieces / read) * read;
 }
 
 /// Asks for one visit after another: of a tile those at stages begin + split, that plus splits,
@@ -31,12 +32,12 @@ class WeightQueue {
  public:
   static constexpr int visit_bytes = 16 * RowTiles * stage_bytes;
 
-  /// ring: the warp's, Depth * visit_bytes   first_row: the warp's, within a tile
+  /// places: the warp's, Depth * visit_bytes   first_row: the warp's, within a tile
   /// first_stage: the warp's first of a tile
-  __device__ WeightQueue(uint8_t* ring, Operands<S, T, Max> const& operands, Shape const& shape,
+  __device__ WeightQueue(uint8_t* places, Operands<S, T, Max> const& operands, Shape const& shape,
                          int first_row, int first_stage, int end_stage, int64_t first_tile,
                          int64_t tile_step)
-      : ring_(ring),
+      : places_(places),
         operands_(operands),
         shape_(shape),
         first_row_(first_row),
@@ -58,7 +59,7 @@ class WeightQueue {
   /// Asks for the next visit, where there is one, in the `place`-th place of the queue. Groups that
   /// do not exist come as zeros.
   __device__ void ask(int place) {
-    if (stage_ < end_stage_) ask_codes(ring_ + place * visit_bytes);
+    if (stage_ < end_stage_) ask_codes(places_ + place * visit_bytes);
     ptx::commit_copies();
     stage_ += shape_.splits;
     ++visit_;
@@ -69,7 +70,7 @@ class WeightQueue {
   __device__ uint8_t const* codes(int place) const {
     ptx::wait_copies<Depth - 1>();
     __syncwarp();
-    return ring_ + place * visit_bytes;
+    return places_ + place * visit_bytes;
   }
 
   static __device__ int padded_visits(Shape const& shape) {
@@ -107,7 +108,7 @@ class WeightQueue {
     codes_ += shape_.splits * stage_bytes;
   }
 
-  uint8_t* ring_;
+  uint8_t* places_;
   Operands<S, T, Max> const& operands_;
   Shape const& shape_;
   int first_row_, first_stage_, end_stage_;
