@@ -109,6 +109,7 @@ __device__ float copy_wrappers(float const* from, ptx::Barrier* barrier) {
     ptx::arrive(barrier);
   }
   ptx::copy_async(shared + 256 + threadIdx.x * 4, from + threadIdx.x * 4);
+  ptx::copy_async_or_zero(shared + 256 + threadIdx.x * 4, from + threadIdx.x * 4, threadIdx.x < 7);
   ptx::commit_copies();
   ptx::wait_copies<0>();
   ptx::wait(barrier, 0);
@@ -119,7 +120,11 @@ __device__ float copy_wrappers(float const* from, ptx::Barrier* barrier) {
   float const other = ptx::load_remote(shared, 0);
   __syncthreads();
   if (threadIdx.x == 0) ptx::invalidate_barrier(barrier);
-  return other + static_cast<float>(ptx::load_table_word(ptx::shared_address(shared)));
+  uint32_t some[4]{};
+  ptx::load_shared_if<4>(some, ptx::opaque(ptx::shared_address(shared)), threadIdx.x < 7);
+  ptx::load_shared_if<2>(some + 1, ptx::shared_address(shared), threadIdx.x < 9);
+  return other + static_cast<float>(some[0] + some[1]) +
+         static_cast<float>(ptx::load_table_word(ptx::shared_address(shared)));
 }
 
 __device__ float warpgroup_wrappers(ptx::TensorMap const* map, ptx::Barrier* barrier) {
