@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tensor-core products of one warp, and the loads that feed them. Device code only, sm_80 and up.
+// Tensor-core products of one warp, and the loads that feed them. Device code only; the products do
+// nothing below sm_80.
 //
 // Lane l = 4g + t holds, as pairs of 16-bit elements with the lower k in the low half,
 //   a (16 x 16, row-major)   a[0] = (g, 2t..)  a[1] = (g+8, 2t..)  a[2] = (g, 2t+8..)  a[3] = (g+8,
@@ -19,6 +20,7 @@ template <Element T>
 __device__ inline void mma_m16n8k16(float (&d)[4], uint32_t const (&a)[4], uint32_t const (&b)[2],
                                     float const (&c)[4]) {
   static_assert(sizeof(T) == 2, "qfmt: tensor cores multiply 16-bit elements here");
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
   if constexpr (Float16Like<T>) {
     asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 "
         "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"
@@ -32,17 +34,20 @@ __device__ inline void mma_m16n8k16(float (&d)[4], uint32_t const (&a)[4], uint3
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]),
           "f"(c[2]), "f"(c[3]));
   }
+#endif
 }
 
 /// d = a * b + c of signed bytes, 16 x 8 x 32, exact. A register holds four k: a[0] = (g, 4t..),
 /// a[2] = (g, 4t+16..); b[0] = (k 4t.., column g), b[1] = (k 4t+16..). Called by a whole warp.
 __device__ inline void mma_m16n8k32(int32_t (&d)[4], uint32_t const (&a)[4], uint32_t const (&b)[2],
                                     int32_t const (&c)[4]) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
   asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 "
       "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"
       : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "r"(c[0]), "r"(c[1]),
         "r"(c[2]), "r"(c[3]));
+#endif
 }
 
 /// N 8 x 8 matrices of 16-bit elements from shared memory: lane 8i + r gives the address of row r
