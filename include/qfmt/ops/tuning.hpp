@@ -11,7 +11,8 @@
 namespace qfmt::inline v0 {
 
 /// Overrides of the streaming matmul's division; 0: chosen. A kernel that they do not fit is not
-/// used: more than 8 warps fit none for more than 16 rows of x. options.batch_invariant takes none.
+/// used: more than 12 warps fit none for more than 16 rows of x. options.batch_invariant takes
+/// none.
 struct MatmulTuning {
   int row_warps = 0;  ///< warps of a block that take different rows
   int splits = 0;     ///< warps that share the k of a row within a block
