@@ -138,7 +138,7 @@ constexpr Shape divide(Shape const& shape, int64_t const* rows, int parts, Piece
   int largest = 1;
   while (2 * largest <= most && 2 * largest <= shape.stages) largest *= 2;
   int const asked = tuning.cluster < largest ? tuning.cluster : largest;
-  auto const admits = [](int asked, int value) { return asked == 0 || asked == value; };
+  auto const admits = [](int wanted, int value) { return wanted == 0 || wanted == value; };
   for (int row_warps = pieces.max_warps; row_warps >= 1; --row_warps) {
     if (!admits(tuning.row_warps, row_warps)) continue;
     int64_t tiles = 0;
