@@ -9,6 +9,7 @@
 
 namespace qfmt::inline v0 {
 
+/// ok, null_pointer, or misaligned for its type. Dereferences nothing.
 template <class T>
 QFMT_HD constexpr Errc check_pointer(T const* p) {
   if (p == nullptr) return Errc::null_pointer;
@@ -39,12 +40,14 @@ QFMT_HD constexpr Errc check_scales(PlainScales<S> const& scales, int64_t) {
   return detail::check_floats(scales);
 }
 
+/// unsupported_shape where the rows do not divide the size; null_pointer; misaligned.
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check_scales(RowScales<S> const& scales, int64_t size) {
   if (scales.row_length <= 0 || size % scales.row_length != 0) return Errc::unsupported_shape;
   return detail::check_floats(scales);
 }
 
+/// size_mismatch where there is another count of scales; an error of the inner view or the offset.
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check_scales(NestedScales<S> const& scales, int64_t size) {
   if (scales.absmax.size != block_count<S>(size)) return Errc::size_mismatch;
