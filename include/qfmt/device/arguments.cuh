@@ -16,10 +16,12 @@ template <Element T>
 using kernel_element_t =
     stl::conditional_t<Float16Like<T>, float16, stl::conditional_t<Bfloat16Like<T>, bfloat16, T>>;
 
+/// The same pointer, to CUDA's type of the same layout.
 template <Element T>
 QFMT_HD kernel_element_t<T> const* as_kernel_elements(T const* p) {
   return reinterpret_cast<kernel_element_t<T> const*>(p);
 }
+/// The same pointer, to CUDA's type of the same layout.
 template <Element T>
 QFMT_HD kernel_element_t<T>* as_kernel_elements(T* p) {
   return reinterpret_cast<kernel_element_t<T>*>(p);

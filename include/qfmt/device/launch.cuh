@@ -12,8 +12,8 @@ namespace qfmt::inline v0::device {
 
 /// How a kernel is launched: one-dimensional blocks on a grid of up to two dimensions.
 struct LaunchShape {
-  int64_t blocks = 1;  ///< at most 2^31 - 1
-  int threads = 1;
+  int64_t blocks = 1;         ///< at most 2^31 - 1
+  int threads = 1;            ///< of a block
   int shared_bytes = 0;       ///< of dynamic shared memory
   int64_t blocks_y = 1;       ///< at most 65535
   int cluster = 1;            ///< blocks in a cluster, sm_90 and up

@@ -132,6 +132,7 @@ template <SchemeSpec S>
     return write_maps_and_state<typename S::format>(writer, weight, levels);
   }
 }
+/// The same for a weight of this name, type and shape under S. Errors: those above.
 template <SchemeSpec S>
 [[nodiscard]] Error write_quantized(SafetensorsWriter& writer, TensorInfo const& weight,
                                     QuantizedSpan<S const> values) {

@@ -59,7 +59,9 @@ inline std::optional<std::string> quoted(std::string const& text) {
 
 }  // namespace detail
 
-/// Reads and checks the header of a whole file in memory. `file` names it in errors.
+/// Reads and checks the header of a whole file in memory. `file` names it in errors. Errors:
+/// file_truncated, file_has_trailing_bytes, header_too_large, invalid_json, invalid_header,
+/// duplicate_name, unsupported_dtype, invalid_offsets, size_overflow.
 inline Result<SafetensorsHeader> parse_safetensors(std::span<std::byte const> bytes,
                                                    std::string const& file) {
   auto const error = [&](Errc code, char const* detail) { return Error{{code}, file, detail}; };
