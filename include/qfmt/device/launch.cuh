@@ -21,14 +21,14 @@ struct LaunchShape {
                               ///< kernel then calls ptx::wait_for_dependencies()
 };
 
-/// What the CUDA runtime answered, as a Status.
+/// What the CUDA runtime answered, as a Status: ok, or device_error with the cudaError_t.
 inline Status to_status(cudaError_t error) {
   return error == cudaSuccess ? Status{} : Status{Errc::device_error, -1, static_cast<int>(error)};
 }
 
-/// Launches `kernel` on `stream`; neither waits nor allocates. An empty grid launches nothing.
-/// Errors: unsupported_shape where the grid is larger than a GPU's; device_error with the
-/// cudaError_t.
+/// Launches `kernel` on `stream`. Stream-ordered: neither waits nor allocates. An empty grid
+/// launches nothing. Errors: unsupported_shape where the grid is larger than a GPU's; device_error
+/// with the cudaError_t.
 template <class... Params, class... Args>
 Status launch(void (*kernel)(Params...), LaunchShape shape, cudaStream_t stream, Args... args) {
   if (shape.blocks == 0 || shape.blocks_y == 0) return {};

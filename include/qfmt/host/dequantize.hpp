@@ -48,8 +48,8 @@ Status dequantize_range(QuantizedSpan<S> in, R&& out, BlockRange range,
   return {};
 }
 
-/// dequantize over an executor (Threads{}, or an engine's own): equal values, equal errors; done
-/// when it returns. out: (in.size), row-major.
+/// dequantize over an executor (Threads{}, or an engine's own); done when it returns.
+/// out: (in.size), row-major. Numerics and errors: those of dequantize.
 template <class Executor, SchemeSpec S, OutputElementRange R>
 Status dequantize_parallel(Executor&& executor, QuantizedSpan<S> in, R&& out,
                            DequantizeOptions options = {}) {

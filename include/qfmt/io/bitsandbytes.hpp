@@ -76,7 +76,7 @@ void write_row_scales(PieceWriter& write, QuantizedWeight const& weight,
 
 /// What follows the scales of a 4-bit weight: the maps and the state; of nested scales, `levels` is
 /// the map they were made with, null for the built-in one. For writers that stream codes and scales
-/// themselves.
+/// themselves. Errors: those of the writer.
 template <CodebookFormat F>
 [[nodiscard]] Error write_maps_and_state(SafetensorsWriter& writer, QuantizedWeight const& weight,
                                          float const* levels = nullptr) {

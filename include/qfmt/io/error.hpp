@@ -27,7 +27,7 @@ struct Error {
   }
 };
 
-/// The error behind a failed system call; reads errno.
+/// The error behind a failed system call, file_error with the errno that it reads.
 inline Error system_error(std::string subject, char const* action) {
   int const number = errno;
   return {{Errc::file_error, -1, number},

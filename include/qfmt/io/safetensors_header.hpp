@@ -93,7 +93,8 @@ inline Result<SafetensorsHeader> parse_safetensors(std::span<std::byte const> by
 
 /// Gives the tensors their places (the order of the format's own writer: element types of greater
 /// alignment first, then by name) and returns the file's first bytes, length and padding included.
-/// Offsets of `tensors` are ignored and set.
+/// Offsets of `tensors` are ignored and set. Errors: duplicate_name, invalid_header, size_overflow,
+/// header_too_large.
 inline Result<std::string> serialize_safetensors(std::vector<TensorInfo>& tensors,
                                                  Metadata const& metadata,
                                                  std::string const& file) {

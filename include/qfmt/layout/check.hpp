@@ -33,8 +33,8 @@ QFMT_HD constexpr Errc check_floats(Scales const& scales) {
 }
 }  // namespace detail
 
-/// What must hold of the scales of `size` > 0 values. A scale policy of one's own brings an
-/// overload.
+/// What must hold of the scales of `size` > 0 values: null_pointer, misaligned. A scale policy of
+/// one's own brings an overload.
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check_scales(PlainScales<S> const& scales, int64_t) {
   return detail::check_floats(scales);

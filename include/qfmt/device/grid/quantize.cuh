@@ -129,11 +129,11 @@ inline ScaleSum* sums_behind(float* end) {
 /// Workspace: `quantize_workspace_bytes<S>(out.size)` bytes of device memory, aligned to 4; nested
 /// schemes need it. Stream-ordered: returns before the work is done, allocates nothing, may be
 /// captured into a graph. Determinism: gpu_to_gpu with Nearest; BnbCuda as it says.
-/// Encoders: Nearest (default): the bytes of host::quantize. BnbCuda: those of bitsandbytes'
-/// kernels. NaN and infinity always propagate: no error, the block decodes to NaN (BnbCuda: as it
-/// says), and options.non_finite_count, device memory, grows by their number. Where `out` carries a
-/// stored map it must be the format's own; a device cannot check that. Errors: those of
-/// check_quantize; device_error with the cudaError_t of a launch.
+/// Numerics: the encoder's. Nearest (default): the bytes of host::quantize. BnbCuda: those of
+/// bitsandbytes' kernels. NaN and infinity always propagate: no error, the block decodes to NaN
+/// (BnbCuda: as it says), and options.non_finite_count, device memory, grows by their number. Where
+/// `out` carries a stored map it must be the format's own; a device cannot check that. Errors:
+/// those of check_quantize; device_error with the cudaError_t of a launch.
 template <MutableScheme S, Element T, class Encoder = Nearest>
 Status quantize(T const* values, QuantizedSpan<S> out, Workspace workspace, cudaStream_t stream,
                 Encoder = {}, QuantizeOptions options = {}) {
