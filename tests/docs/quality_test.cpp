@@ -91,7 +91,7 @@ std::map<std::string, Measure> const measures{
     {"Int8", figure<Of<Int8>>},
 };
 
-/// Rows `| normal | NF4 | 4.500 | 0.0912 |` of the page.
+/// Rows `| normal | NF4 | 4.500 | 0.09200 |` of the page.
 struct Row {
   std::string data, scheme;
   double bits, error;
@@ -126,7 +126,7 @@ TEST_CASE("quality: the figures of the page are those measured here", "[docs][qu
     auto const& x = data.try_emplace(row.data, values(row.data)).first->second;
     REQUIRE(measures.contains(row.scheme));
     Figure const measured = measures.at(row.scheme)(x);
-    std::printf("| %s | %s | %.3f | %.4f |\n", row.data.c_str(), row.scheme.c_str(), measured.bits,
+    std::printf("| %s | %s | %.3f | %.5f |\n", row.data.c_str(), row.scheme.c_str(), measured.bits,
                 measured.error);
     INFO(row.data << ", " << row.scheme << ": " << measured.bits << " " << measured.error);
     CHECK(std::abs(measured.bits - row.bits) < 0.002);

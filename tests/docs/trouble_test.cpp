@@ -25,7 +25,7 @@ using Nf4 = Scheme<Format<NF4>>;
 using Nf4Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
 using Fp4 = Scheme<Format<FP4>>;
 using Rows = Scheme<Format<Int8>, RowWise>;
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 std::vector<float> ramp(std::size_t n) {
   std::vector<float> x(n);
@@ -49,7 +49,7 @@ constexpr char const* one_tensor = R"({"t":{"dtype":"F32","shape":[1],"data_offs
 
 TEST_CASE("trouble: a NaN among the weights", "[docs][trouble]") {
   auto x = ramp(200);
-  x[130] = nan;
+  x[130] = not_a_number;
   QuantizedTensor<Nf4> tensor(200);
   Status const status = host::quantize(x, tensor.span());
   CHECK(status.code == Errc::non_finite);
@@ -137,7 +137,7 @@ TEST_CASE("trouble: infinities in float16 results", "[docs][trouble]") {
 
 TEST_CASE("trouble: a block or a group of 256 blocks is NaN", "[docs][trouble]") {
   auto x = ramp(64 * 600);
-  x[64 * 300 + 5] = nan;
+  x[64 * 300 + 5] = not_a_number;
   QuantizeOptions const propagate{.propagate_non_finite = true};
   auto const damaged = [&]<SchemeSpec S>() {
     QuantizedTensor<S> tensor(64 * 600);
