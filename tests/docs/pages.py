@@ -11,7 +11,8 @@ examples/troubleshooting.md   every Errc has a row; a row's test exists and spea
                               of tests/compile/bad
 examples/from-bitsandbytes.md every field of BitsAndBytesConfig and every public name of bitsandbytes
                               is there; where the real package is installed, the lists below are its
-both, and SPEC.md             links lead somewhere; what is spelled host::x, device::x or io::x exists
+these, README.md and SPEC.md  links lead somewhere; what is spelled host::x, device::x or io::x exists; the
+                              README links the other three
 """
 import ast
 import pathlib
@@ -20,6 +21,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TROUBLE, GUIDE, SPEC = "examples/troubleshooting.md", "examples/from-bitsandbytes.md", "include/qfmt/format/SPEC.md"
+README = "README.md"
 HEADINGS = ["Quantization failed", "Numerical instability", "Poor 4-bit quality", "FSDP errors"]
 NOT_YET = {"device::int8_matmul", "host::int8_matmul", "int8_matmul_workspace_bytes"}  # named as such, or made elsewhere
 
@@ -135,6 +137,8 @@ def check(pages, cases, code):
     yield from (f"{GUIDE}: {fault}" for fault in check_guide(pages[GUIDE]))
     for path, page in pages.items():
         yield from check_names(path, page, code)
+        if path != README and f"({path})" not in pages[README]:
+            yield f"README.md does not link {path}"
 
 
 def self_test(pages, cases, code):
@@ -143,6 +147,7 @@ def self_test(pages, cases, code):
                (TROUBLE, "host::scatter_flat", "host::scatter_all"), (TROUBLE, "| `non_finite` |", "| `not_finite` |"),
                (GUIDE, "`int8_vectorwise_dequant(A, stats)`", "`int8_dequant(A, stats)`"),
                (GUIDE, "`llm_int8_threshold`", "`threshold`"), (GUIDE, "(troubleshooting.md)", "(trouble.md)"),
+               (README, f"({TROUBLE})", f"({GUIDE})"),
                (SPEC, "`tests/data/spec_vectors.json`", "`tests/data/vectors.json`")]
     for path, old, new in damages:
         assert old in pages[path], (path, old)
@@ -156,7 +161,7 @@ def self_test(pages, cases, code):
 
 
 if __name__ == "__main__":
-    inputs = {path: read(path) for path in (TROUBLE, GUIDE, SPEC)}, test_cases(), headers()
+    inputs = {path: read(path) for path in (TROUBLE, GUIDE, SPEC, README)}, test_cases(), headers()
     faults = list(check(*inputs))
     print(*faults, sep="\n", end="\n" if faults else "")
     print(f"{len(list(rows_of(inputs[0][TROUBLE])))} rows; bitsandbytes {'installed' if package() else 'not installed'}")
