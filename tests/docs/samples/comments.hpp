@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Comments that lack what they must say. Read by Doxygen in reference.py --self-test, never compiled.
+// Comments that lack what they must say. Read by Doxygen in reference.py --self-test, never
+// compiled.
 #pragma once
 
 namespace qfmt::host {

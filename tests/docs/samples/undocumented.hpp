@@ -10,7 +10,7 @@ Status quantize(std::span<float const> in);
 
 /// A pair.
 struct Pair {
-  int first;   // documented: the house's trailing comment
+  int first;  // documented: the house's trailing comment
   int second;
   int sum() const;
 };
