@@ -8,7 +8,7 @@
 
 namespace qfmt::inline v0 {
 
-/// Why a call did not do what it was asked to. A new reason is added at the end of its part.
+/// Why a call did not do what it was asked to. New reasons come last: numbers stay.
 enum class Errc : int {
   ok,                   ///< nothing is wrong
   null_pointer,         ///< memory is asked for and none was given
