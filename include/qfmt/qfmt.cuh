@@ -11,6 +11,7 @@
 #include "qfmt/device/grid/quantize.cuh"
 #include "qfmt/ops/dequantized/rows.cuh"
 #include "qfmt/ops/matmul.cuh"
+#include "qfmt/ops/matmul_wgmma.cuh"
 #include "qfmt/ptx/bulk.cuh"
 #include "qfmt/ptx/cluster.cuh"
 #include "qfmt/ptx/mma.cuh"

@@ -35,6 +35,7 @@
 #include "qfmt/layout/quantized_matrix.hpp"
 #include "qfmt/layout/quantized_span.hpp"
 #include "qfmt/layout/shards.hpp"
+#include "qfmt/ops/gemm/shape.hpp"
 #include "qfmt/ops/stream/shape.hpp"
 #include "qfmt/ops/tuning.hpp"
 #include "qfmt/scheme/scheme.hpp"

@@ -20,4 +20,16 @@ __device__ inline uint32_t add_pairs(uint32_t a, uint32_t b) {
   return r;
 }
 
+/// a * b + c of each half, rounded once to T. bfloat16: sm_80 and up.
+template <Element T>
+__device__ inline uint32_t fma_pairs(uint32_t a, uint32_t b, uint32_t c) {
+  uint32_t r;
+  if constexpr (Float16Like<T>) {
+    asm("fma.rn.f16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
+  } else {
+    asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
+  }
+  return r;
+}
+
 }  // namespace qfmt::inline v0::ptx
