@@ -12,11 +12,11 @@ namespace qfmt::inline v0 {
 /// code[number of points below x].
 template <int Bits>
 struct DecisionPoints {
-  static constexpr int capacity = 1 << Bits;
-  float below[capacity];   // ascending; count - 1 points, then infinity
-  uint8_t code[capacity];  // in order of level
-  int count;               // levels
-  bool in_order;           // code[rank] == rank
+  static constexpr int capacity = 1 << Bits;  ///< levels at most
+  float below[capacity];                      // ascending; count - 1 points, then infinity
+  uint8_t code[capacity];                     // in order of level
+  int count;                                  // levels
+  bool in_order;                              // code[rank] == rank
 };
 
 namespace detail {
@@ -129,11 +129,12 @@ inline constexpr uint8_t zero_code = detail::code_of_zero<F>();
 /// How a block's values are brought to what the format rounds: x * factor, or, where the factor is
 /// not a number to multiply with, (x / absmax) * peak. Codebooks have peak 1.
 struct BlockScaling {
-  float absmax;
-  float factor;
-  float peak;
-  bool divides;
+  float absmax;  ///< the block's
+  float factor;  ///< 1 / absmax or peak / absmax; unused where it divides
+  float peak;    ///< what absmax becomes
+  bool divides;  ///< x / absmax * peak in place of x * factor
 
+  /// x brought to the scale of the codes; not yet rounded to one.
   QFMT_HD constexpr float operator()(float x) const {
     if (!divides) return exact::mul(x, factor);
     return exact::mul(exact::div(x, absmax), peak);

@@ -132,7 +132,9 @@ Status quantize(R&& values, QuantizedSpan<S> out, Encoder encoder = {},
   return quantize<S, T>(std::span<T const>(as_span(values)), out, encoder, options, workspace);
 }
 
-/// The same over an executor (Threads{}, or an engine's own): equal bytes, equal errors.
+/// quantize over an executor (Threads{}, or an engine's own); done when it returns.
+/// values: (out.size), row-major. Numerics, workspace and errors: those of quantize, to the byte
+/// and the index.
 template <class Executor, ElementRange R, MutableScheme S, class Encoder = Nearest>
 Status quantize_parallel(Executor&& executor, R&& values, QuantizedSpan<S> out,
                          Encoder encoder = {}, QuantizeOptions options = {},

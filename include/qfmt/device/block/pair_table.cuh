@@ -28,14 +28,17 @@ class PairTable {
   static_assert(bits_of<F> == 4 && sizeof(T) == 2);
 
  public:
+  /// The values of one byte of codes, once for every bank, and room that keeps entries apart.
   struct alignas(256) Entry {
-    uint32_t pair[32];  // one for each lane
-    uint32_t spare[32];
+    uint32_t pair[32];   // one for each lane
+    uint32_t spare[32];  ///< for the caller
   };
+  /// In shared memory; 64 KiB.
   struct TempStorage {
-    Entry entry[256];
+    Entry entry[256];  ///< by byte of codes
   };
 
+  /// Over storage that fill() fills.
   __device__ explicit PairTable(TempStorage& storage)
       : storage_(storage),
         base_(ptx::shared_address(&storage)),
