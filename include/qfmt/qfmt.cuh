@@ -10,6 +10,7 @@
 #include "qfmt/device/grid/gather.cuh"
 #include "qfmt/device/grid/quantize.cuh"
 #include "qfmt/ops/dequantized/rows.cuh"
+#include "qfmt/ops/int8_matmul.cuh"
 #include "qfmt/ops/matmul.cuh"
 #include "qfmt/ops/matmul_wgmma.cuh"
 #include "qfmt/ptx/bulk.cuh"

@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Arithmetic on two 16-bit numbers in one register. Device code only.
+// Arithmetic on two 16-bit or four 8-bit numbers in one register. Device code only.
 #pragma once
 
 #include "qfmt/dtype.hpp"
@@ -29,6 +29,13 @@ __device__ inline uint32_t fma_pairs(uint32_t a, uint32_t b, uint32_t c) {
   } else {
     asm("fma.rn.bf16x2 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
   }
+  return r;
+}
+
+/// c + the sum of the products of four signed bytes of a and of b.
+__device__ inline int32_t dot_s8x4(uint32_t a, uint32_t b, int32_t c) {
+  int32_t r;
+  asm("dp4a.s32.s32 %0, %1, %2, %3;" : "=r"(r) : "r"(a), "r"(b), "r"(c));
   return r;
 }
 

@@ -30,4 +30,11 @@ uint32_t add_pairs(uint32_t a, uint32_t b) {
   return fma_pairs<T>(a, one, b);
 }
 
+inline int32_t dot_s8x4(uint32_t a, uint32_t b, int32_t c) {
+  int64_t sum = c;
+  for (int shift = 0; shift < 32; shift += 8)
+    sum += int64_t{static_cast<int8_t>(a >> shift)} * static_cast<int8_t>(b >> shift);
+  return static_cast<int32_t>(sum);
+}
+
 }  // namespace qfmt::inline v0::ptx
