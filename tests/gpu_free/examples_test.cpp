@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The lessons of examples/kernels, and the one of examples/lessons with a kernel, as they stand, main
-// and all, on the CPU.
+// The lessons of examples/kernels, and the one of examples/lessons with a kernel, as they stand,
+// main and all, on the CPU.
 #include "qfmt/qfmt.cuh"
 
 #include <catch2/catch_test_macros.hpp>
