@@ -6,9 +6,11 @@
 #pragma once
 
 #include "qfmt/codec/block_codec.hpp"
+#include "qfmt/codec/check_int8_matmul.hpp"
 #include "qfmt/codec/decode.hpp"
 #include "qfmt/codec/encode.hpp"
 #include "qfmt/codec/encoders.hpp"
+#include "qfmt/codec/int8_product.hpp"
 #include "qfmt/codec/key_table.hpp"
 #include "qfmt/codec/nested.hpp"
 #include "qfmt/codec/options.hpp"
@@ -23,6 +25,7 @@
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/host/dequantize.hpp"
 #include "qfmt/host/executor.hpp"
+#include "qfmt/host/int8_matmul.hpp"
 #include "qfmt/host/matmul.hpp"
 #include "qfmt/host/quantize.hpp"
 #include "qfmt/host/quantize_range.hpp"
@@ -32,6 +35,7 @@
 #include "qfmt/layout/check_matmul.hpp"
 #include "qfmt/layout/matrix_parts.hpp"
 #include "qfmt/layout/placement.hpp"
+#include "qfmt/layout/quantized_activations.hpp"
 #include "qfmt/layout/quantized_matrix.hpp"
 #include "qfmt/layout/quantized_span.hpp"
 #include "qfmt/layout/shards.hpp"

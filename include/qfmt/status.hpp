@@ -33,6 +33,8 @@ enum class Errc : int {
   invalid_offsets,
   size_overflow,
   not_found,
+  // Operations.
+  invalid_threshold,
 };
 
 /// What a call came to. True means ok. Trivially copyable.
@@ -73,6 +75,7 @@ QFMT_HD constexpr char const* message(Errc code) {
     case Errc::invalid_offsets: return "the data offsets leave a hole, overlap or lie about a size";
     case Errc::size_overflow: return "a size does not fit 64 bits";
     case Errc::not_found: return "there is nothing of that name";
+    case Errc::invalid_threshold: return "the outlier threshold is negative or not a number";
   }
   return "unknown error code";
 }
