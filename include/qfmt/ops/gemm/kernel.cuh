@@ -70,6 +70,8 @@ class Accumulators {
       }
       ptx::wgmma_commit();
     }
+    // Else ptxas serializes the products of several groups.
+    if constexpr (groups > 1) ptx::wgmma_wait<0>(products_);
   }
 
   /// Waits for the products under way and adds them.
