@@ -59,6 +59,14 @@ QFMT_HD constexpr float mul(float a, float b) {
   return a * b;
 }
 
+/// a + b in one rounding.
+QFMT_HD constexpr float add(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) return ptx::add_rn(a, b);
+#endif
+  return a + b;
+}
+
 /// a - b in one rounding.
 QFMT_HD constexpr float sub(float a, float b) {
 #if defined(__CUDA_ARCH__)

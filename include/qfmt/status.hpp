@@ -34,6 +34,8 @@ enum class Errc : int {
   invalid_offsets,          ///< holes, overlaps, or a span that its shape contradicts
   size_overflow,            ///< a product of dimensions beyond 63 bits
   not_found,                ///< no such tensor, piece or file
+  // Operations.
+  invalid_threshold,  ///< an outlier threshold that is NaN or negative
 };
 
 /// What a call came to. True means ok. Trivially copyable.
@@ -75,6 +77,7 @@ QFMT_HD constexpr char const* message(Errc code) {
     case Errc::invalid_offsets: return "the data offsets leave a hole, overlap or lie about a size";
     case Errc::size_overflow: return "a size does not fit 64 bits";
     case Errc::not_found: return "there is nothing of that name";
+    case Errc::invalid_threshold: return "the outlier threshold is negative or not a number";
   }
   return "unknown error code";
 }
