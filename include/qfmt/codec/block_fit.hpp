@@ -13,8 +13,8 @@ namespace qfmt::inline v0 {
 /// null. A weight that is no positive finite number counts as 0.
 struct ColumnWeights {
   float const* at = nullptr;  // (columns)
-  int64_t columns = 0;
-  int64_t first = 0;
+  int64_t columns = 0;        ///< values until the weights begin again
+  int64_t first = 0;          ///< of the block's first value
 
   /// Whether the weights of n values from `skip` on are all 0.
   QFMT_HD constexpr bool are_zero(int64_t n) const {
@@ -42,9 +42,9 @@ struct ColumnWeights {
 /// Sums over a block under a scale, in f64: of w (x - decoded)^2, of w x l and of w l^2, where l is
 /// the level of x's code.
 struct BlockFit {
-  double error = 0.0;
-  double cross = 0.0;
-  double square = 0.0;
+  double error = 0.0;   ///< what is left
+  double cross = 0.0;   ///< of values and levels
+  double square = 0.0;  ///< of levels
 
   /// The scale that leaves the least error while the codes stay; 0 where there is none.
   QFMT_HD constexpr float best_scale() const {

@@ -23,6 +23,7 @@ QFMT_HD constexpr auto largest_regular(float threshold) {
   return exact::greater(threshold, to_float(nearest)) ? bits : static_cast<Bits>(bits - 1);
 }
 
+/// Whether |x| reaches the threshold that `regular` stands for.
 template <Element T>
 QFMT_HD constexpr bool is_outlier(T x, decltype(magnitude_bits(T{})) regular) {
   return magnitude_bits(x) > regular;
@@ -31,8 +32,8 @@ QFMT_HD constexpr bool is_outlier(T x, decltype(magnitude_bits(T{})) regular) {
 /// What a row of activations holds.
 template <class Bits>
 struct RowMagnitudes {
-  Bits most;  ///< magnitude_bits of its largest regular value, 0 if there is none
-  bool has_outliers;
+  Bits most;          ///< magnitude_bits of its largest regular value, 0 if there is none
+  bool has_outliers;  ///< whether a value reaches the threshold
 };
 
 template <Element T>
@@ -80,6 +81,7 @@ QFMT_HD constexpr uint32_t outlier_word(uint32_t const* outliers, int64_t column
   return outliers == nullptr ? 0u : outliers[column / outlier_word_bits];
 }
 
+/// Whether a column is in the bitmap; none is where it is null.
 QFMT_HD constexpr bool is_outlier_column(uint32_t const* outliers, int64_t column) {
   return (outlier_word(outliers, column) >> (column % outlier_word_bits) & 1u) != 0;
 }

@@ -101,6 +101,9 @@ Status int8_matmul_parallel(Executor&& executor, T const* w, int64_t rows, int64
 }
 
 /// int8_matmul_parallel on the calling thread.
+///     x: (m, w.cols)   y: (m, w.rows)   bias: (w.rows) or null; row-major
+///
+/// Numerics, workspace and errors: those of int8_matmul_parallel. Neither allocates nor throws.
 template <Element T>
 Status int8_matmul(QuantizedMatrix<LlmInt8 const> w, T const* x, int64_t m, T* y,
                    std::type_identity_t<T> const* bias, float threshold, Workspace workspace,
@@ -109,6 +112,7 @@ Status int8_matmul(QuantizedMatrix<LlmInt8 const> w, T const* x, int64_t m, T* y
                               options);
 }
 
+/// The same with kept weights.
 template <Element T>
 Status int8_matmul(QuantizedMatrix<LlmInt8 const> w, std::type_identity_t<OutlierWeights<T>> kept,
                    T const* x, int64_t m, T* y, std::type_identity_t<T> const* bias,
@@ -116,6 +120,7 @@ Status int8_matmul(QuantizedMatrix<LlmInt8 const> w, std::type_identity_t<Outlie
   return int8_matmul_parallel(Serial{}, w, kept, x, m, y, bias, threshold, workspace, options);
 }
 
+/// The same for weights (rows, cols) in T.
 template <Element T>
 Status int8_matmul(T const* w, int64_t rows, int64_t cols, std::type_identity_t<T> const* x,
                    int64_t m, std::type_identity_t<T>* y, std::type_identity_t<T> const* bias,

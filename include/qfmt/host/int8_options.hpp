@@ -6,8 +6,9 @@
 
 namespace qfmt::inline v0::host {
 
+/// What an int8 matmul may be told.
 struct Int8Options {
-  SimdLevel simd = SimdLevel::best;
+  SimdLevel simd = SimdLevel::best;  ///< the most that may be used
 };
 
 }  // namespace qfmt::inline v0::host

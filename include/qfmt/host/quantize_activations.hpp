@@ -110,8 +110,8 @@ void quantize_activations_over(Executor& executor, T const* x, float threshold,
 ///
 /// bitsandbytes' int8_vectorwise_quant, but: its threshold is compared exactly rather than in
 /// float16, NaN is an outlier rather than dropped, and T is not cast to float16 first.
-/// The bytes do not depend on the executor. Errors: those of check_quantize_activations. Neither
-/// allocates nor throws itself.
+/// Numerics: the bytes do not depend on the executor or the SIMD level. Errors: those of
+/// check_quantize_activations. Neither allocates nor throws itself.
 template <class Executor, Element T>
 Status quantize_activations_parallel(Executor&& executor, T const* x, float threshold,
                                      QuantizedActivations<> out, Int8Options options = {}) {
@@ -120,7 +120,9 @@ Status quantize_activations_parallel(Executor&& executor, T const* x, float thre
   return {};
 }
 
-/// quantize_activations_parallel on the calling thread.
+/// quantize_activations_parallel on the calling thread.     x: (out.values.rows, out.values.cols)
+///
+/// Numerics and errors: those of quantize_activations_parallel. Neither allocates nor throws.
 template <Element T>
 Status quantize_activations(T const* x, float threshold, QuantizedActivations<> out,
                             Int8Options options = {}) {

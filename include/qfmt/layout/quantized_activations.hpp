@@ -25,6 +25,7 @@ struct QuantizedActivations {
   /// behind the last column are 0. May be null where no threshold is asked for.
   same_const_t<S, uint32_t>* outliers = nullptr;
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator QuantizedActivations<C>() const {
     return {values, outliers};
@@ -38,8 +39,8 @@ template <Element T>
 struct OutlierWeights {
   T const* values = nullptr;         // (rows, count); null: none are kept
   int64_t const* columns = nullptr;  // (count), ascending; null: every column, count = cols
-  int64_t count = 0;
-  int64_t row_stride = count;  // values
+  int64_t count = 0;                 ///< columns that are kept
+  int64_t row_stride = count;        // values
 };
 
 namespace detail {

@@ -84,7 +84,9 @@ OutlierWeights<kernel_element_t<T>> as_kernel_elements(OutlierWeights<T> const& 
 /// Quantizes activations on the device: the bytes of host::quantize_activations, in at most three
 /// nodes of a stream, without a synchronisation.     x: (out.values.rows, out.values.cols)
 ///
-/// Errors: those of check_quantize_activations; device_error with the cudaError_t.
+/// Stream-ordered: returns before the work is done, allocates nothing. Numerics: those of
+/// host::quantize_activations. Errors: those of check_quantize_activations; device_error with the
+/// cudaError_t.
 template <Element T>
 Status quantize_activations(T const* x, float threshold, QuantizedActivations<> out,
                             cudaStream_t stream) {
@@ -105,7 +107,7 @@ Status quantize_activations(T const* x, float threshold, QuantizedActivations<> 
 /// the data, so a captured graph stays right when other columns become outlier columns.
 ///
 /// One kernel quantizes x (after a clearing of the bitmap, where there is a threshold), one
-/// multiplies. Today that is a kernel that is right everywhere and far from fast; it returns the
+/// multiplies. Today that is a kernel that is right everywhere and far from fast. Numerics: the
 /// bits of host::int8_matmul. Determinism: gpu_to_gpu.
 ///
 /// Workspace: int8_matmul_workspace_bytes(m, w.cols) bytes of device memory, aligned to 4. Errors:

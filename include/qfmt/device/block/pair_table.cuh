@@ -63,6 +63,7 @@ class PairTable {
     uint32_t const offset = ptx::permute_bytes(packed, lane_, offset_of);  // (4 * lane, the byte,
     return ptx::load_table_word(Aligned ? offset : offset + base_);        //  0 or the base)
   }
+  /// The same for a byte known at compile time.
   template <int Byte>
   __device__ uint32_t pair(uint32_t packed) const {
     return pair_at(packed, Byte);
