@@ -73,6 +73,56 @@ Quantized quantize(T const* x, std::int64_t rows, std::int64_t cols, float thres
   return q;
 }
 
+inline std::vector<SimdLevel> all_levels() {
+  auto levels = simd_test::levels();
+  levels.push_back(SimdLevel::scalar);
+  return levels;
+}
+
+/// Activations in memory of their own, quantized by the library.
+struct Activations {
+  std::vector<unsigned char> memory;
+  QuantizedActivations<> view;
+
+  Activations(std::int64_t m, std::int64_t k)
+      : memory(static_cast<std::size_t>(int8_matmul_workspace_bytes(m, k)), 0xA5),
+        view(place_activations(memory.data(), m, k)) {}
+
+  int code(std::int64_t r, std::int64_t k) const {
+    auto const* const codes = reinterpret_cast<signed char const*>(view.values.values.codes);
+    return codes[view.values.origin + r * view.values.row_stride + k];
+  }
+  bool marks(std::int64_t k) const { return (view.outliers[k / 32] >> (k % 32) & 1u) != 0; }
+};
+
+/// What quantize_activations gives at every level, against the second statement of it.
+template <class T>
+void check_quantization(std::vector<T> const& x, std::int64_t m, std::int64_t k, float threshold) {
+  Quantized const expected = int8_cases::quantize(x.data(), m, k, threshold);
+  for (SimdLevel const level : all_levels()) {
+    CAPTURE(sizeof(T), m, k, threshold, level);
+    Activations a(m, k);
+    host::Int8Options options;
+    options.simd = level;
+    if (level == SimdLevel::scalar) {
+      REQUIRE(host::quantize_activations(x.data(), threshold, a.view, options));
+    } else {
+      REQUIRE(host::quantize_activations_parallel(host::Threads{3}, x.data(), threshold, a.view,
+                                                  options));
+    }
+    REQUIRE(simd_test::same(a.view.values.values.scales.absmax, expected.absmax.data(),
+                            expected.absmax.size()));
+    std::int64_t wrong = 0;
+    for (std::int64_t r = 0; r < m; ++r)
+      for (std::int64_t i = 0; i < k; ++i) wrong += a.code(r, i) != at(expected.codes, r * k + i);
+    REQUIRE(wrong == 0);
+    for (std::int64_t i = 0; i < k; ++i)
+      wrong += a.marks(i) != expected.is_outlier_column[static_cast<std::size_t>(i)];
+    for (std::int64_t i = k; i < (k + 31) / 32 * 32; ++i) wrong += a.marks(i);
+    REQUIRE(wrong == 0);
+  }
+}
+
 /// Where the weights of outlier columns come from.
 enum class Outliers { from_int8, kept };
 

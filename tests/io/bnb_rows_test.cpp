@@ -13,6 +13,7 @@
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/host/dequantize.hpp"
 #include "qfmt/host/quantize.hpp"
+#include "qfmt/host/quantize_activations.hpp"
 #include "qfmt/host/quantize_range.hpp"
 #include "support/oracle.hpp"
 
@@ -603,6 +604,35 @@ TEST_CASE("LLM.int8() rows differ from bitsandbytes' for the listed reasons", "[
       compare(tally, cuda, Kind::int8, e["columns"], values, ours, stored_in(e, cuda));
   }
   tally.check(int8_rows);
+}
+
+TEST_CASE("LLM.int8() activations under a threshold are those of bitsandbytes' CUDA kernels",
+          "[bnb]") {
+  for (Json const& e : rows()["int8"]) {
+    if (e["threshold"] == 0.0) continue;
+    auto const x = unhex<float16>(e["values"]);
+    std::int64_t const m = e["rows"], k = e["columns"];
+    std::vector<float> memory(static_cast<std::size_t>(int8_matmul_workspace_bytes(m, k) / 4 + 1));
+    auto const a = place_activations(memory.data(), m, k);
+    REQUIRE(host::quantize_activations(x.data(), e["threshold"].get<float>(), a));
+    CAPTURE(e["name"].get<std::string>());
+    Stored const theirs = stored_in(e, true);
+    Floats const ours(a.values.values.scales.absmax, a.values.values.scales.absmax + m);
+    CHECK(ours == theirs.absmax);  // -0 where a row begins with NaN
+    std::vector<bool> has_nan(static_cast<std::size_t>(k));
+    for (std::size_t i = 0; i < x.size(); ++i)
+      if (std::isnan(to_float(x[i]))) has_nan[i % static_cast<std::size_t>(k)] = true;
+    auto const columns = field(e, true, "outlier_columns").get<std::vector<std::int64_t>>();
+    for (std::int64_t c = 0; c < k; ++c) {
+      // A NaN makes an outlier column here, and is dropped there.
+      bool const nan_column = has_nan[static_cast<std::size_t>(c)];
+      bool const listed = std::find(columns.begin(), columns.end(), c) != columns.end();
+      CHECK(is_outlier_column(a.outliers, c) == (listed || nan_column));
+      for (std::int64_t r = 0; r < m && !nan_column; ++r)
+        CHECK(a.values.values.codes[r * a.values.row_stride + c] ==
+              theirs.codes[static_cast<std::size_t>(r * k + c)]);
+    }
+  }
 }
 
 TEST_CASE("nested scales under bitsandbytes' offset differ for the listed reasons", "[bnb]") {

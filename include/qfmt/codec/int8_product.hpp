@@ -69,8 +69,9 @@ QFMT_HD constexpr float activation_absmax(decltype(magnitude_bits(T{})) most) {
 /// True where a row with this absmax has code 0 throughout.
 QFMT_HD constexpr bool is_blank_row(float absmax) { return is_zero(absmax) || !is_finite(absmax); }
 
-/// The code of a regular value: round(x * (127 / absmax)), ties to even, IEEE division, as
-/// bitsandbytes' default back end. Not for a blank row.
+/// The code of a regular value: round(x * (127 / absmax)), ties to even, IEEE division. Not for a
+/// blank row. bitsandbytes takes f32(1 / absmax) * 127 on the CPU and an approximate division on
+/// CUDA: there a value half way between two codes may get the other one.
 template <Element T>
 QFMT_HD constexpr uint8_t activation_code(T x, BlockScaling const& scaling) {
   return Int8::round(exact::rounded(scaling(to_float(x))));

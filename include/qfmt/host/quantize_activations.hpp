@@ -108,10 +108,11 @@ void quantize_activations_over(Executor& executor, T const* x, float threshold,
 /// round(x * (127 / absmax)), ties to even, IEEE division. Under threshold 0 a row with a NaN or an
 /// infinity gets absmax NaN and codes 0.
 ///
-/// bitsandbytes' int8_vectorwise_quant, but: its threshold is compared exactly rather than in
-/// float16, NaN is an outlier rather than dropped, and T is not cast to float16 first.
-/// Numerics: the bytes do not depend on the executor or the SIMD level. Errors: those of
-/// check_quantize_activations. Neither allocates nor throws itself.
+/// bitsandbytes' int8_vectorwise_quant, but: the division is IEEE's (its own is off by an ulp,
+/// which shows at ties), the threshold is compared exactly rather than in float16, NaN is an
+/// outlier rather than dropped, and T is not cast to float16 first. Numerics: the bytes do not
+/// depend on the executor or the SIMD level. Errors: those of check_quantize_activations. Neither
+/// allocates nor throws itself.
 template <class Executor, Element T>
 Status quantize_activations_parallel(Executor&& executor, T const* x, float threshold,
                                      QuantizedActivations<> out, Int8Options options = {}) {

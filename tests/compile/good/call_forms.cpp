@@ -321,6 +321,29 @@ void dispatch_forms() {
   }));
 }
 
+template <class T>
+void int8_forms() {
+  std::vector<T> w(64), y(16), bias(4);
+  std::vector<T> const x(64), kept(4);
+  std::vector<float> memory(1024);
+  std::int64_t const columns[]{3};
+  Workspace const workspace{memory.data(), 4096};
+  QuantizedTensor<LlmInt8> tensor(4, 16);
+  QuantizedMatrix<LlmInt8 const> const read_only = tensor.matrix();
+  host::Int8Options options;
+  options.simd = SimdLevel::scalar;
+  OutlierWeights<T> const whole{w.data(), nullptr, 16};
+  count(host::int8_matmul(tensor.matrix(), x.data(), 4, y.data(), nullptr, 6, workspace));
+  count(host::int8_matmul(read_only, w.data(), 4, y.data(), bias.data(), 6.f, workspace, options));
+  count(host::int8_matmul(read_only, whole, x.data(), 4, y.data(), nullptr, 6.f, workspace));
+  count(host::int8_matmul(tensor.matrix(), {kept.data(), columns, 1}, x.data(), 4, y.data(),
+                          nullptr, 6.f, workspace));
+  count(host::int8_matmul(w.data(), 4, 16, x.data(), 4, y.data(), nullptr, 0.f, workspace));
+  count(host::int8_matmul_parallel(host::Threads{}, read_only, x.data(), 4, y.data(), nullptr, 6.f,
+                                   workspace));
+  count(host::quantize_activations(x.data(), 6.f, place_activations(memory.data(), 4, 16)));
+}
+
 char const* message_forms(Status s) {
   if (!s) return message(s.code);
   Status const failed{Errc::non_finite, 7};
@@ -335,6 +358,7 @@ void element_forms() {
   forms<Plain, T>();
   forms<Nested, T>();
   forms<Rows, T>();
+  int8_forms<T>();
 }
 
 }  // namespace
