@@ -57,14 +57,29 @@ class Mpi:
                    expect=expect, environment=self.environment)
 
 
-def damage(path, tensor, to):
-    """A copy of a safetensors file with one byte changed in the second half of a tensor."""
+def changed(path, to, places):
+    """A copy of a safetensors file with bytes changed: places are (tensor, first byte, count)."""
     data = bytearray(path.read_bytes())
     size = struct.unpack("<Q", data[:8])[0]
-    begin, end = json.loads(data[8:8 + size])[tensor]["data_offsets"]
-    data[8 + size + begin + (end - begin) * 3 // 4] ^= 0x21
+    header = json.loads(data[8:8 + size])
+    for tensor, first, count in places:
+        begin, end = header[tensor]["data_offsets"]
+        need(0 <= first and first + count <= end - begin, f"{tensor} holds {end - begin} bytes")
+        at = 8 + size + begin + first
+        data[at:at + count] = bytes(b ^ 0x21 for b in data[at:at + count])
     to.write_bytes(data)
     return to
+
+
+def first_of_two(hidden, inner):
+    """Where rank 0 of 2 has its part, where blocks and groups of scales do not cross the cut."""
+    codes, blocks = hidden * inner // 2, hidden * inner // 64
+    places = [("up.weight", 0, codes // 2), ("up.weight.absmax", 0, blocks // 2),
+              ("up.weight.nested_absmax", 0, blocks // 256 // 2 * 4)]
+    for row in range(hidden):
+        places.append(("down.weight", row * inner // 2, inner // 4))
+        places.append(("down.weight.absmax", row * inner // 64, inner // 128))
+    return places
 
 
 def check_tensor_parallel(text, ranks, files, whole_bytes):
@@ -137,12 +152,18 @@ def main(mpicxx, mpirun, nvcc=None, nccl=None):
             check_fsdp_gather(mpi.ranks(ranks, fsdp_gather, *files), ranks, files)
             print(f"{ranks} ranks: {len(files)} shapes, equal", flush=True)
 
-        good = folder / "33x77.safetensors"
+        good, bad = folder / "33x77.safetensors", folder / "changed.safetensors"
+        size = 33 * 77 // 2
         for tensor, sentence in [("up.weight", "OTHER BITS"), ("down.weight", "TOO FAR")]:
-            bad = damage(good, tensor, folder / "damaged.safetensors")
+            changed(good, bad, [(tensor, size * 3 // 4, 1)])  # in the parts of rank 1
             need(sentence in mpi.two(tensor_parallel, good, bad, expect=1), f"{tensor}: {sentence}")
             need("bytes DIFFER" in mpi.two(fsdp_gather, good, bad, expect=1), f"{tensor}: bytes DIFFER")
         print("a damaged byte on one rank: found")
+
+        large = folder / f"{LARGE[0]}x{LARGE[1]}.safetensors"
+        changed(large, bad, first_of_two(*LARGE))
+        mpi.two(tensor_parallel, large, bad, expect=0)
+        print("rank 1 with a file in which the parts of rank 0 are destroyed: equal")
 
         if nvcc is None or nccl is None or not (pathlib.Path(nccl) / "include/nccl.h").exists():
             print("NCCL: no nvcc or no nccl.h here, not compiled")
