@@ -70,6 +70,8 @@ if [ "$(uname -m)" = x86_64 ]; then  # NEON paths are tested by emulation
   need qemu-user command -v qemu-aarch64
 fi
 need libboost-context-dev has_header boost/context/fiber.hpp
+need libopenmpi-dev command -v mpicxx
+need openmpi-bin command -v mpirun
 if command -v clang++-14 >/dev/null; then
   need libclang-rt-14-dev has_file /usr/lib/llvm-14/lib/clang/14*/lib/linux/libclang_rt.fuzzer-x86_64.a
 fi

@@ -16,7 +16,8 @@ namespace examples {
 
 class DevicePlace {
  public:
-  explicit DevicePlace(cudaStream_t stream) : stream_(stream) {}
+  explicit DevicePlace(cudaStream_t stream, qfmt::MatmulOptions options = {})
+      : stream_(stream), options_(options) {}
 
   /// Device memory; null where there was not enough, which the next call on it reports.
   template <class T>
@@ -64,7 +65,7 @@ class DevicePlace {
 
   template <qfmt::SchemeSpec S, class T>
   bool matmul(qfmt::QuantizedMatrix<S const> w, T const* x, std::int64_t m, T* y) const {
-    return static_cast<bool>(qfmt::device::matmul(w, x, m, y, nullptr, {}, stream_));
+    return static_cast<bool>(qfmt::device::matmul(w, x, m, y, nullptr, {}, stream_, options_));
   }
   template <qfmt::SchemeSpec S, class T>
   bool dequantize(qfmt::QuantizedSpan<S const> in, T* out) const {
@@ -78,6 +79,7 @@ class DevicePlace {
 
  private:
   cudaStream_t stream_;
+  qfmt::MatmulOptions options_;
 };
 
 }  // namespace examples

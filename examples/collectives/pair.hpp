@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -91,8 +92,12 @@ class PairFile {
       if (weight.name != name) continue;
       auto const seen = qfmt::io::view_matrix<Weights>(*file_, weight);
       if (!seen) return fine(seen.error());
+      // The copies of ranks know only the built-in map of nested scales.
+      float const* const map = seen->values.scales.absmax.scales.levels;
+      bool const built_in =
+          map == nullptr || std::memcmp(map, qfmt::Dynamic8::codebook.level, 1024) == 0;
       matrix = *seen;
-      return true;
+      return fine({{built_in ? qfmt::Errc::ok : qfmt::Errc::map_mismatch}, name, {}});
     }
     std::fprintf(stderr, "there is no quantized %s\n", name);
     return false;

@@ -15,5 +15,11 @@ int main(int argc, char** argv) {
   if (int const made = examples::make_if_asked(argc, argv); made >= 0) return made;
   examples::NcclCommunicator comm;
   if (!comm.joined()) return 3;
-  return examples::run<qfmt::bfloat16>(examples::DevicePlace(comm.stream()), comm, argc, argv);
+  // How k is divided over a GPU follows the shape, which differs between a shard and the whole. To
+  // compare their bits both must divide alike; --time, which then comes first, lets each be
+  // fastest.
+  qfmt::MatmulOptions options;
+  if (argc < 2 || std::strcmp(argv[1], "--time") != 0) options.tuning = {.splits = 1, .cluster = 1};
+  examples::DevicePlace const place(comm.stream(), options);
+  return examples::run<qfmt::bfloat16>(place, comm, argc, argv);
 }

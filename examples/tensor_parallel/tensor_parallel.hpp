@@ -26,6 +26,7 @@ class Shard {
       : bytes_(qfmt::packed_layout(slice).nested ? pack<Weights>(place, slice, nested_)
                                                  : pack<Plain>(place, slice, plain_)) {
     is_nested_ = qfmt::packed_layout(slice).nested;
+    good_ = slice.rows == (is_nested_ ? nested_.rows : plain_.rows);
   }
 
   /// Bytes held.
@@ -34,6 +35,7 @@ class Shard {
   /// y = x times the slice, transposed.
   template <class T>
   bool matmul(Place const& place, T const* x, std::int64_t m, T* y) const {
+    if (!good_) return false;  // there was no memory for the copy
     return is_nested_ ? place.matmul(nested_, x, m, y) : place.matmul(plain_, x, m, y);
   }
 
@@ -56,7 +58,7 @@ class Shard {
 
   qfmt::QuantizedMatrix<Weights const> nested_;
   qfmt::QuantizedMatrix<Plain const> plain_;
-  bool is_nested_ = false;
+  bool is_nested_ = false, good_ = false;
   Bytes bytes_;
 };
 

@@ -12,6 +12,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -428,6 +429,71 @@ class TransformersToQfmt(Case):
         safetensors.torch.save_file(tensors, path, {"format": "pt"})
         qfmt("dequantize", path, decoded, "--quiet")
         self.assertTrue(torch.equal(tensors_of(decoded)["m.weight"], theirs.contiguous().cpu()))
+
+
+class TorchOperator(unittest.TestCase):
+    """Lesson 8: torch.ops.qfmt, compiled by the line in the lesson's head, gives what bitsandbytes'
+    functions of the same names give: the same bytes and values, but for the sign of FP4's zeros."""
+
+    @classmethod
+    def setUpClass(cls):
+        if DEVICE != "cpu":
+            raise unittest.SkipTest("the lesson's operator is the CPU's")
+        root = pathlib.Path(__file__).resolve().parents[2]
+        text = (root / "examples/lessons/08_pytorch_operator.cpp").read_text()
+        lines = re.findall(r"^//     ((?:T=|F=|g\+\+ ).*)$", text, re.MULTILINE)
+        cls.folder = tempfile.TemporaryDirectory()
+        library = f"{cls.folder.name}/libqfmt_torch.so"
+        script = "\n".join(lines).replace("libqfmt_torch.so", library + " -Wall -Wextra -Werror")
+        script = script.replace("python3", sys.executable)
+        done = subprocess.run(["bash", "-ec", script], cwd=root, text=True, timeout=600,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if done.returncode != 0 or done.stdout:
+            raise AssertionError(f"{script}\n{done.stdout}")
+        torch.ops.load_library(library)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def test_equals_bitsandbytes(self):
+        torch.manual_seed(7)
+        for quant_type in ["nf4", "fp4"]:
+            for blocksize in [64, 128]:
+                for dtype in [torch.float32, torch.float16, torch.bfloat16]:
+                    for shape in [(64, 256), (3, 24, 64), (130,), (40, 96)]:
+                        with self.subTest(type=quant_type, blocksize=blocksize, dtype=dtype, shape=shape):
+                            self.check(torch.randn(shape).to(dtype), blocksize, quant_type)
+
+    def check(self, weight, blocksize, quant_type):
+        theirs, state = bnb.functional.quantize_4bit(weight, blocksize=blocksize, quant_type=quant_type)
+        packed, absmax = torch.ops.qfmt.quantize_4bit(weight, blocksize, quant_type)
+        self.assertEqual((packed.dtype, packed.shape), (theirs.dtype, theirs.shape))
+        self.assertTrue(torch.equal(absmax, state.absmax))
+        ours_4bit, theirs_4bit = (torch.cat([t >> 4, t & 15]) for t in (packed, theirs))
+        differs = ours_4bit != theirs_4bit
+        if quant_type == "fp4":  # its CPU back end, unlike CUDA, gives zeros of the other sign
+            differs &= (ours_4bit & 7 != 0) | (theirs_4bit & 7 != 0)
+        self.assertEqual(int(differs.sum()), 0)
+        decoded = torch.ops.qfmt.dequantize_4bit(packed, absmax, blocksize, quant_type, weight.shape,
+                                                 weight.dtype)
+        shape, state.shape = state.shape, torch.Size([1, weight.numel()])  # see decoded_flat
+        values = bnb.functional.dequantize_4bit(theirs, state).reshape(shape)
+        self.assertEqual((decoded.dtype, decoded.shape), (weight.dtype, weight.shape))
+        self.assertTrue(torch.equal(decoded, values))  # -0 equals the +0 of bitsandbytes' CPU kernels
+
+    def test_refuses(self):
+        weight = torch.randn(64, 64)
+        for blocksize, quant_type, sentence in [(64, "int4", "scheme"), (32, "nf4", "scheme"),
+                                                (0, "nf4", "blocksize")]:
+            with self.assertRaisesRegex(RuntimeError, sentence):
+                torch.ops.qfmt.quantize_4bit(weight, blocksize, quant_type)
+        weight[3, 5] = float("nan")
+        with self.assertRaisesRegex(RuntimeError, "value 197"):
+            torch.ops.qfmt.quantize_4bit(weight, 64, "nf4")
+        with self.assertRaisesRegex(RuntimeError, "size"):
+            torch.ops.qfmt.dequantize_4bit(torch.zeros(8, dtype=torch.uint8), torch.zeros(1), 64,
+                                           "nf4", [64], torch.float32)
 
 
 if __name__ == "__main__":
