@@ -10,6 +10,7 @@
 #include "qfmt/codec/encode.hpp"
 #include "qfmt/codec/encoders.hpp"
 #include "qfmt/codec/key_table.hpp"
+#include "qfmt/codec/min_error.hpp"
 #include "qfmt/codec/nested.hpp"
 #include "qfmt/codec/options.hpp"
 #include "qfmt/codec/scaled_levels.hpp"
