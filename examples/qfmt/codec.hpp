@@ -22,6 +22,12 @@ struct Scales {
   std::vector<float> absmax;  // (blocks), or empty
 };
 
+/// How values become codes.
+struct Encoding {
+  qfmt::host::Threads threads;
+  bool min_error = false;
+};
+
 /// What one rank gets of a weight.
 struct Cut {
   qfmt::Part rows, cols;
@@ -45,13 +51,12 @@ struct Codec {
 
   /// Reads a weight for the offset of its nested scales; keeps the scales if they take no more than
   /// `keep` bytes. Null where scales are not nested.
-  qfmt::io::Result<Scales> (*scan)(Tensor const& values, std::int64_t keep,
-                                   qfmt::host::Threads threads);
+  qfmt::io::Result<Scales> (*scan)(Tensor const& values, std::int64_t keep, Encoding how);
 
   /// Quantizes a weight and writes its pieces; `scales` as scan found them.
   qfmt::io::Error (*write)(qfmt::io::SafetensorsWriter& writer,
                            qfmt::io::QuantizedWeight const& weight, Tensor const& values,
-                           Scales const& scales, qfmt::host::Threads threads);
+                           Scales const& scales, Encoding how);
 
   /// Decodes values [first, first + out.size()) of a weight, row-major; first as next_chunk says.
   qfmt::io::Error (*decode)(qfmt::io::Checkpoint const& source,

@@ -5,6 +5,7 @@
 // each format, so that they compile side by side.
 #pragma once
 
+#include <qfmt/codec/min_error.hpp>
 #include <qfmt/host/dequantize.hpp>
 #include <qfmt/host/quantize.hpp>
 #include <qfmt/host/quantize_range.hpp>
@@ -63,7 +64,7 @@ struct CodecOf {
     return layout.nested ? of(std::type_identity<S>()) : of(std::type_identity<qfmt::PlainOf<S>>());
   }
 
-  static qfmt::io::Result<Scales> scan(Tensor const& tensor, std::int64_t keep, Threads threads) {
+  static qfmt::io::Result<Scales> scan(Tensor const& tensor, std::int64_t keep, Encoding how) {
     if constexpr (!S::is_nested) {
       return Scales{};
     } else {
@@ -73,7 +74,7 @@ struct CodecOf {
       qfmt::ScaleSumTree sum;
       Error const error = for_chunks(tensor, [&](auto values, std::int64_t first, auto out) {
         std::vector<float> absmax;
-        auto const status = absmax_of(values, absmax, out, threads);
+        auto const status = absmax_of(values, absmax, out, how);
         if (!status) return at(status, first);
         for (float const scale : absmax) sum.append(qfmt::ScaleSum::of(scale));
         if (kept) scales.absmax.insert(scales.absmax.end(), absmax.begin(), absmax.end());
@@ -86,11 +87,11 @@ struct CodecOf {
   }
 
   static Error write(qfmt::io::SafetensorsWriter& writer, Weight const& weight,
-                     Tensor const& tensor, Scales const& scales, Threads threads) {
+                     Tensor const& tensor, Scales const& scales, Encoding how) {
     Error written;
     std::int64_t codes = 0;
     Error const error = for_chunks(tensor, [&](auto values, std::int64_t first, auto out) {
-      auto const status = encode(values, first, out, scales, threads);
+      auto const status = encode(values, first, out, scales, how);
       if (status) written = write_chunk(writer, weight, out);
       codes += qfmt::codes_bytes<S>(out.size);
       return written ? written.status : at(status, first);
@@ -200,28 +201,38 @@ struct CodecOf {
     return {};
   }
 
+  template <class Fn>
+  static qfmt::Status with_encoder(Encoding how, Fn const& fn) {
+    return how.min_error ? fn(qfmt::MinError{}) : fn(qfmt::Nearest{});
+  }
+
   /// The first of the three public steps of nested quantization, for one chunk.
   template <class T>
   static qfmt::Status absmax_of(std::span<T const> values, std::vector<float>& absmax,
-                                qfmt::QuantizedSpan<S> out, Threads threads) {
+                                qfmt::QuantizedSpan<S> out, Encoding how) {
     absmax.resize(static_cast<std::size_t>(qfmt::block_count<S>(out.size)));
-    return over_blocks(out, threads, [&](auto range) {
-      return qfmt::host::absmax_range(values, std::span(absmax), out, range);
+    return with_encoder(how, [&](auto encoder) {
+      return over_blocks(out, how.threads, [&](auto range) {
+        return qfmt::host::absmax_range(values, std::span(absmax), out, range, encoder);
+      });
     });
   }
 
   template <class T>
   static qfmt::Status encode(std::span<T const> values, std::int64_t first,
-                             qfmt::QuantizedSpan<S> out, Scales const& scales, Threads threads) {
+                             qfmt::QuantizedSpan<S> out, Scales const& scales, Encoding how) {
     if constexpr (!S::is_nested) {
-      return over_blocks(
-          out, threads, [&](auto range) { return qfmt::host::quantize_range(values, out, range); });
+      return with_encoder(how, [&](auto encoder) {
+        return over_blocks(out, how.threads, [&](auto range) {
+          return qfmt::host::quantize_range(values, out, range, encoder);
+        });
+      });
     } else {
       std::int64_t const blocks = qfmt::block_count<S>(out.size);
       std::vector<float> again;
       std::span<float const> absmax;
       if (scales.absmax.empty()) {
-        if (auto const status = absmax_of(values, again, out, threads); !status) return status;
+        if (auto const status = absmax_of(values, again, out, how); !status) return status;
         absmax = again;
       } else {
         absmax = std::span(scales.absmax)
@@ -229,8 +240,10 @@ struct CodecOf {
                               static_cast<std::size_t>(blocks));
       }
       *out.scales.offset = scales.offset;
-      return over_blocks(out, threads, [&](auto range) {
-        return qfmt::host::encode_range(values, absmax, out, range);
+      return with_encoder(how, [&](auto encoder) {
+        return over_blocks(out, how.threads, [&](auto range) {
+          return qfmt::host::encode_range(values, absmax, out, range, encoder);
+        });
       });
     }
   }

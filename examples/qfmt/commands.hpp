@@ -45,6 +45,7 @@ struct SchemeOptions {
 struct QuantizeOptions {
   std::filesystem::path input, output;
   SchemeOptions scheme;
+  bool min_error = false;  // search each block's scale; see qfmt::MinError
   OutputOptions write;
 };
 

@@ -111,6 +111,10 @@ void add_quantize(CLI::App& program, app::QuantizeOptions& options, int& result)
   command->add_option("IN", options.input, "A safetensors file or a folder")->required();
   command->add_option("OUT", options.output, "The file or folder to write")->required();
   auto* const block_size = add_schemes(command, options.scheme);
+  command->add_flag(
+      "--min-error", options.min_error,
+      "Search each block's scale for the least squared error: better than absmax, and "
+      "as readable, but slow");
   command->add_flag("--resume", options.write.resume, "Finish a folder that was interrupted");
   add_threads(command, options.write.threads);
   add_output(command, options.write);

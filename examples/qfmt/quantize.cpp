@@ -81,7 +81,7 @@ class Job {
     for_steps(file, [&](std::size_t i, Step const& step) {
       if (step.codec == nullptr || step.codec->scan == nullptr) return;
       with_tensor(step, [&](Tensor const& tensor) {
-        scales[i] = value_or_fail(step.codec->scan(tensor, keep, threads()), exit_cannot_quantize);
+        scales[i] = value_or_fail(step.codec->scan(tensor, keep, how()), exit_cannot_quantize);
       });
       keep -= static_cast<std::int64_t>(scales[i].absmax.size()) * 4;
       progress.read(step.tensor->bytes());
@@ -106,7 +106,7 @@ class Job {
       } else {
         auto weight = schemes_.describe(step);
         weight.offset = scales.offset;
-        error = step.codec->write(writer, weight, tensor, scales, threads());
+        error = step.codec->write(writer, weight, tensor, scales, how());
       }
       fail_on(error, code_of(error));
     });
@@ -133,13 +133,14 @@ class Job {
     return file.file_bytes();
   }
 
-  qfmt::host::Threads threads() const { return {options_.write.threads}; }
+  Encoding how() const { return {{options_.write.threads}, options_.min_error}; }
 
   /// What must be equal for --resume: every tensor's scheme, and the input's files.
   std::string job_text() const {
     Json job{{"config", qfmt::io::to_json(schemes_.config(steps_, model_))},
              {"input", inputs_of(model_)},
              {"schemes", Json::object()}};
+    if (options_.min_error) job["encoder"] = "min-error";
     for (Step const& step : steps_)
       if (step.codec != nullptr)
         job["schemes"][step.tensor->name] =

@@ -12,6 +12,7 @@
 #include "qfmt/codec/encoders.hpp"
 #include "qfmt/codec/int8_product.hpp"
 #include "qfmt/codec/key_table.hpp"
+#include "qfmt/codec/min_error.hpp"
 #include "qfmt/codec/nested.hpp"
 #include "qfmt/codec/options.hpp"
 #include "qfmt/codec/scaled_levels.hpp"

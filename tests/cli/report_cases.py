@@ -60,6 +60,19 @@ class Compare(tools.Case):
             self.assertEqual((totals["quantized"], totals["identical"], totals["values"]),
                              (1, 1, 48 * 64))
 
+    def test_min_error(self):
+        for options, most in [(["nf4"], 0.93), (["nf4", "--double-quant"], 0.95), (["int8"], 1)]:
+            rmse = []
+            for more in [[], ["--min-error"]]:
+                out = self.written("--format", *options, *more)
+                rmse.append(self.compare()[0]["m.weight"]["rmse"])
+            self.assertLess(rmse[1], most * rmse[0], options)
+            if options == ["nf4"]:  # scales of both signs, read as any
+                self.assertAlmostEqual(figures(self.values, decoded_nf4(out))["rmse"] / rmse[1], 1,
+                                       places=12)
+                again = self.written("--format", "nf4", "--min-error", "--threads", "1")
+                self.assertEqual(again, out)
+
     def test_exact_values_have_no_error(self):
         tools.write(self.input, {"m.weight": ("F32", [2, 64], tools.floats([0.5] * 128))})
         self.quantize("--format", "nf4")

@@ -187,6 +187,8 @@ class QfmtToTransformers(Case):
     FORMS = [["--format", "nf4"], ["--format", "nf4", "--double-quant"], ["--format", "fp4"],
              ["--format", "fp4", "--double-quant", "--block-size", "128"],
              ["--format", "nf4", "--block-size", "32"],
+             ["--format", "nf4", "--min-error"],  # scales of both signs
+             ["--format", "nf4", "--double-quant", "--min-error"],
              ["--format", "nf4", "--double-quant", "--quant-storage", "bfloat16"],
              ["--format", "int8"]]
 

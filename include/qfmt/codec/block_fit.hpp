@@ -115,10 +115,14 @@ QFMT_HD constexpr BlockFit fit_block(T const* values, int64_t n, ColumnWeights c
     for (int i = 0; i < count; ++i) {
       x[i] = to_float(values[first + i]);
       unit[i] = detail::unit_level<F>(code[i]);
-      decoded[i] = decode<F>(code[i], scale);
+      if constexpr (CodebookFormat<F>) {
+        decoded[i] = exact::mul(unit[i], scale);
+      } else {
+        decoded[i] = decode<F>(code[i], scale);
+      }
     }
     detail::settle(decoded);
-    double weighted[tile]{}, terms[3][tile]{};
+    double weighted[tile], terms[3][tile];
     for (int i = 0; i < tile; ++i) {
       double const d = exact::to_double(x[i]) - exact::to_double(decoded[i]);
       double const wl = exact::to_double(w[i]) * exact::to_double(unit[i]);  // exact in f64

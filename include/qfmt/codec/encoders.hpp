@@ -30,6 +30,12 @@ struct Nearest {
 /// What host::quantize asks of an encoder. An encoder may carry settings: its functions are called
 /// on the object that was passed. `scale` must be NaN for a block that holds a NaN or an infinity,
 /// and finite for all others; it is what is stored and what `encode` and the decoders are given.
+///
+/// It may have, besides: at(first), the encoder for the block that begins at value `first`, where
+/// blocks are not all treated alike; is_valid(), false for settings that cannot be used;
+/// rounds_to_nearest = true, which says that encode is encode_block, so that SIMD may do it; and
+/// fits_stored_scales = true with error<F>(values, n, scale), which asks that nested scales be
+/// chosen by error among those that can be stored, and that codes be made under these.
 template <class E, class F, class T>
 concept EncoderFor = requires(E const& e, T const* values, int64_t n, float s, uint8_t* codes) {
   { e.template scale<F>(values, n) } -> stl::same_as<float>;

@@ -34,6 +34,9 @@ struct MinError {
   /// Where the values that are passed begin in their matrix, as a flat index.
   int64_t origin = 0;
 
+  /// No scale below zero: for readers that cannot take one. Of symmetric codebooks none is.
+  bool positive_scales = false;
+
   static constexpr bool rounds_to_nearest = true;   ///< codes are those of encode_block
   static constexpr bool fits_stored_scales = true;  ///< nested: chooses among scales as stored
 
@@ -44,8 +47,9 @@ struct MinError {
 
   /// The encoder for the block that begins `first` values behind those that are passed.
   QFMT_HD constexpr MinError at(int64_t first) const {
-    return importance == nullptr ? *this
-                                 : MinError{importance, columns, (origin + first) % columns};
+    return importance == nullptr
+               ? *this
+               : MinError{importance, columns, (origin + first) % columns, positive_scales};
   }
 
   /// The scale of a block of n values; NaN if one of them is NaN or infinite.
@@ -105,27 +109,28 @@ struct MinError {
   }
 
   template <CodebookFormat F, Element T>
-  QFMT_HD static constexpr float searched(T const* values, int64_t n, ColumnWeights const& weights,
-                                          float absmax) {
+  QFMT_HD constexpr float searched(T const* values, int64_t n, ColumnWeights const& weights,
+                                   float absmax) const {
     constexpr int tile = detail::tile_size;
-    ScaleSearch<F> search(n, 2);
+    ScaleSearch<F> search(n, positive_scales ? 1 : 2);
     BlockScaling const scaling = block_scaling<F>(absmax);
     for (int64_t first = 0; first < n; first += tile) {
       int const count = n - first < tile ? static_cast<int>(n - first) : tile;
-      float w[tile]{};
+      float w[tile]{}, relative[tile]{};
       weights.copy(first, count, w);
-      for (int i = 0; i < count; ++i)
-        search.add(exact::rounded(scaling(to_float(values[first + i]))), w[i]);
+      for (int i = 0; i < count; ++i) relative[i] = scaling(to_float(values[first + i]));
+      detail::settle(relative);
+      search.add(relative, w, count);
     }
     return exact::to_float(search.best() * exact::to_double(absmax));
   }
 
   /// Formats whose error has no steep slopes: scales on both sides of absmax, dense near it.
   template <FormatSpec F, Element T>
-  QFMT_HD static constexpr void search_around(T const* values, int64_t n,
-                                              ColumnWeights const& weights, float absmax,
-                                              Choice& best) {
-    for (int sign = 0; sign < (detail::is_symmetric<F>() ? 1 : 2); ++sign)
+  QFMT_HD constexpr void search_around(T const* values, int64_t n, ColumnWeights const& weights,
+                                       float absmax, Choice& best) const {
+    bool const one_sign = positive_scales || detail::is_symmetric<F>();
+    for (int sign = 0; sign < (one_sign ? 1 : 2); ++sign)
       for (int k = -5; k <= 24; ++k) {
         float const t = static_cast<float>(k) / 24.f;
         float const ratio = 1.f - exact::rounded(0.4f * t * t * t);

@@ -7,6 +7,7 @@
 #include "qfmt/codec/encoders.hpp"
 #include "qfmt/codec/nested.hpp"
 #include "qfmt/host/simd/codec.hpp"
+#include "qfmt/host/simd/compiled_for.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -95,6 +96,13 @@ concept StoredScaleEncoder = requires {
   requires E::fits_stored_scales;
 };
 
+template <class Encoder>
+constexpr Status check_encoder([[maybe_unused]] Encoder const& encoder) {
+  if constexpr (requires { encoder.is_valid(); })
+    if (!encoder.is_valid()) return {Errc::unsupported_shape};
+  return {};
+}
+
 /// The encoder for the block that begins at value `first`.
 template <class Encoder>
 constexpr decltype(auto) encoder_at(Encoder const& encoder, [[maybe_unused]] int64_t first) {
@@ -102,6 +110,24 @@ constexpr decltype(auto) encoder_at(Encoder const& encoder, [[maybe_unused]] int
     return encoder.at(first);
   } else {
     return (encoder);
+  }
+}
+
+/// The scales that an encoder chooses for runs of `length` values, n in all; `first` is the index
+/// of values[0] in the whole tensor. Not a template of the scheme: it is compiled for every level.
+template <FormatSpec F, class Encoder, Element T>
+void search_scales(SimdLevel level, Encoder const& encoder, T const* values, int64_t first,
+                   int64_t n, int64_t length, float* scales) {
+  auto const search = [=] {
+    float* scale = scales;
+    for (int64_t i = 0; i < n; i += length)
+      *scale++ =
+          encoder_at(encoder, first + i).template scale<F>(values + i, std::min(length, n - i));
+  };
+  if constexpr (NearestRounding<Encoder>) {
+    simd::compiled_for(level, search);
+  } else {
+    search();
   }
 }
 
@@ -114,10 +140,9 @@ void scale_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> cons
     int64_t const n = std::min(out.size - first, (range.last - range.first) * length);
     simd::absmax_blocks<S::block_size>(level, values + first, n, length, scales);
   } else {
-    for (int64_t b = range.first; b < range.last; ++b) {
-      auto const [first, n] = values_of(out, b);
-      *scales++ = encoder_at(encoder, first).template scale<typename S::format>(values + first, n);
-    }
+    int64_t const length = block_length_of(out), first = range.first * length;
+    int64_t const n = std::min(out.size - first, (range.last - range.first) * length);
+    search_scales<typename S::format>(level, encoder, values + first, first, n, length, scales);
   }
 }
 
@@ -302,35 +327,46 @@ void encode_scale_groups(float const* absmax, QuantizedSpan<S> const& out, Block
     encode_scale_group(absmax + group, group, std::min(group_size, range.last - group), level, out);
 }
 
+/// Nested scales of one group, as stored.
+struct StoredScales {
+  uint8_t* codes;
+  float absmax2, offset;
+
+  float operator[](int64_t i) const {
+    return exact::mul_then_add(qfmt::level<AbsmaxScheme::format>(codes[i]), absmax2, offset);
+  }
+};
+
 /// Chooses anew, for each block of a group whose quantized scales are written: of the scales that
 /// its byte can stand for, the one of least error near the chosen one. `scales` becomes what the
-/// group's decoders will read; of blocks of zeros, and in a group with NaN, it stays.
-template <StoredScaleEncoder Encoder, MutableScheme S, Element T>
-void fit_stored_scales(Encoder const& encoder, T const* values, int64_t group, int64_t count,
-                       QuantizedSpan<S> const& out, float* scales) {
-  using F = typename S::format;
-  auto const& inner = out.scales.absmax;
-  if (!is_finite(inner.scales.absmax[group / AbsmaxScheme::block_size])) return;
-  for (int64_t i = 0; i < count; ++i) {
-    if (is_zero(scales[i])) continue;
-    auto const [first, n] = values_of(out, group + i);
-    auto const block_encoder = encoder_at(encoder, first);
-    int const nearest = inner.codes[group + i];
-    int best_code = nearest;
-    double least = 0.0;
-    for (int const step : {0, -1, 1}) {
-      int const code = nearest + step;
-      if (code < 0 || code > 255) continue;
-      inner.codes[group + i] = static_cast<uint8_t>(code);
-      float const stored = scale_at(out.scales, group + i);
-      double const error = block_encoder.template error<F>(values + first, n, stored);
-      if (step != 0 && !(error < least)) continue;
-      least = error;
-      best_code = code;
-      scales[i] = stored;
+/// group's decoders will read; of blocks of zeros, and in a group with NaN, it stays. values: the
+/// group's n values, the first of which is value `first` of the tensor.
+template <FormatSpec F, StoredScaleEncoder Encoder, Element T>
+void fit_stored_scales(SimdLevel level, Encoder const& encoder, T const* values, int64_t first,
+                       int64_t n, int64_t length, StoredScales const& stored, float* scales) {
+  if (!is_finite(stored.absmax2)) return;
+  simd::compiled_for(level, [=] {
+    for (int64_t i = 0, at = 0; at < n; ++i, at += length) {
+      if (is_zero(scales[i])) continue;
+      auto const block_encoder = encoder_at(encoder, first + at);
+      int const nearest = stored.codes[i];
+      int best = nearest;
+      double least = 0.0;
+      for (int step = 0; step < 3; ++step) {
+        int const code = step == 2 ? nearest - 1 : nearest + step;
+        if (code < 0 || code > 255) continue;
+        stored.codes[i] = static_cast<uint8_t>(code);
+        float const scale = stored[i];
+        double const error =
+            block_encoder.template error<F>(values + at, std::min(length, n - at), scale);
+        if (step != 0 && !(error < least)) continue;
+        least = error;
+        best = code;
+        scales[i] = scale;
+      }
+      stored.codes[i] = static_cast<uint8_t>(best);
     }
-    inner.codes[group + i] = static_cast<uint8_t>(best_code);
-  }
+  });
 }
 
 /// Codes and quantized scales of a range of blocks that begins at a group of 256, given the offset.
@@ -355,7 +391,13 @@ void encode_nested_blocks(Encoder const& encoder, T const* values, float const* 
     }
     encode_scale_group(scales, group, end - group, level, out);
     if constexpr (StoredScaleEncoder<Encoder>) {
-      fit_stored_scales(encoder, values, group, end - group, out, scales);
+      auto const& inner = out.scales.absmax;
+      StoredScales const stored{inner.codes + group, inner.scales.absmax[group / group_size],
+                                *out.scales.offset};
+      int64_t const first = group * S::block_size;
+      int64_t const n = std::min(out.size, end * S::block_size) - first;
+      fit_stored_scales<typename S::format>(level, encoder, values + first, first, n, S::block_size,
+                                            stored, scales);
       encode_scaled_blocks(encoder, values, out, {group, end}, level, scales);
     }
   }

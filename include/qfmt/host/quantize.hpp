@@ -97,8 +97,7 @@ Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T con
   if (Status const s = check_output(values, out); !s) return s;
   if (Status const s = check_workspace<S>(out.size, workspace); !s) return s;
   if (out.size == 0) return {};
-  if constexpr (requires { encoder.is_valid(); })
-    if (!encoder.is_valid()) return {Errc::unsupported_shape};
+  if (Status const s = check_encoder(encoder); !s) return s;
   if constexpr (S::is_nested) {
     return quantize_nested(executor, encoder, values.data(), out, options,
                            static_cast<float*>(workspace.data));
@@ -117,7 +116,8 @@ Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T con
 /// Numerics: the encoder's; see Nearest. The bytes do not depend on compiler, flags or threads.
 /// Workspace: with quantize_workspace_bytes<S>(size) nested schemes work each absmax out only once,
 /// and read the values once where options propagate or ask for a single pass.
-/// Errors: null_pointer, misaligned, size_mismatch, unsupported_shape, workspace_too_small;
+/// Errors: null_pointer, misaligned, size_mismatch, workspace_too_small; unsupported_shape, also of
+/// an encoder whose settings cannot be used;
 /// map_mismatch where `out` carries a stored map that is not the format's own; non_finite with the
 /// index of the first NaN or infinity, unless options propagate it. Neither allocates nor throws.
 template <MutableScheme S, Element T, class Encoder = Nearest>

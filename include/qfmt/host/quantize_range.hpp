@@ -22,6 +22,7 @@ Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encode
   auto const in = as_span(values);
   if (Status const s = detail::check_output(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
+  if (Status const s = detail::check_encoder(encoder); !s) return s;
   if (!options.writes_at_once())
     if (int64_t const i = detail::find_non_finite(in.data(), out, range, simd_level(options.simd));
         i != detail::none)
@@ -43,6 +44,7 @@ Status absmax_range(R&& values, std::span<float> absmax, QuantizedSpan<S> out, B
   auto const in = as_span(values);
   if (Status const s = detail::check_call(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
+  if (Status const s = detail::check_encoder(encoder); !s) return s;
   if (static_cast<int64_t>(absmax.size()) != block_count_of(out)) return {Errc::size_mismatch};
   if (!options.propagate_non_finite)
     if (int64_t const i = detail::find_non_finite(in.data(), out, range, simd_level(options.simd));
@@ -83,6 +85,7 @@ Status encode_range(R&& values, std::span<float const> absmax, QuantizedSpan<S> 
   auto const in = as_span(values);
   if (Status const s = detail::check_output(in, out); !s) return s;
   if (Status const s = detail::check_range(out, range); !s) return s;
+  if (Status const s = detail::check_encoder(encoder); !s) return s;
   constexpr int64_t group = AbsmaxScheme::block_size;
   bool const on_groups =
       range.first % group == 0 && (range.last % group == 0 || range.last == block_count_of(out));
