@@ -56,6 +56,14 @@ std::string headers() {
   return all;
 }
 
+/// PTX without the digest of the source that names of internal linkage carry.
+std::string without_digest(std::string ptx) {
+  std::string const mark = "_test_cu_";
+  for (auto at = ptx.find(mark); at != ptx.npos; at = ptx.find(mark, at + 1))
+    ptx.replace(at + mark.size(), 8, "........");
+  return ptx;
+}
+
 struct Format {
   std::string name;
   bool row_wise;
@@ -110,7 +118,7 @@ int main(int argc, char** argv) {
                                       "recode<Rows<Int8>, float>"};
   Program const single = compile(std::string(library) + kernels, "compute_90", options, some);
   Program const tree = compile(headers() + kernels, "compute_90", options, some);
-  bool const same = !single.ptx.empty() && single.ptx == tree.ptx;
+  bool const same = !single.ptx.empty() && without_digest(single.ptx) == without_digest(tree.ptx);
   std::printf("single file and headers: %zu bytes of PTX, %s\n", single.ptx.size(),
               same ? "the same" : "DIFFERENT");
 

@@ -3,7 +3,7 @@
 """Where the C++ headers of qfmt are.
 
     python -m qfmt --includes     -I and the folder
-    python -m qfmt --cmakedir     for cmake -Dqfmt_DIR=...
+    python -m qfmt --cmakedir     for cmake -Dqfmt_ROOT=...
     python -m qfmt --version
 """
 import pathlib
@@ -19,5 +19,5 @@ def get_include():
 
 
 def get_cmake_dir():
-    """The folder that holds qfmtConfig.cmake, for qfmt_DIR."""
+    """The folder that holds qfmtConfig.cmake, for qfmt_ROOT or qfmt_DIR."""
     return str(_FOLDER / "share" / "cmake" / "qfmt")
