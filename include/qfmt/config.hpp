@@ -7,6 +7,14 @@
 
 #include "qfmt/version.hpp"
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#error "qfmt does not support MSVC: compile with g++ 12, clang++ 14 or newer, or nvcc with one of them."
+#endif
+
+#if defined(__HIP__) || defined(__HIPCC__)
+#error "qfmt does not support HIP: its kernels are CUDA; the host headers compile with g++ or clang++."
+#endif
+
 #if !defined(__cplusplus) || __cplusplus < 202002L
 #error "qfmt needs C++20: compile with -std=c++20 or newer."
 #endif
@@ -48,10 +56,10 @@
 
 /// Marks a namespace of kernels: two libraries that instantiate the same kernel template do not
 /// share one another's host stub at run time.
-#if defined(__CUDACC_RTC__)
-#define QFMT_HIDDEN
-#else
+#if defined(__GNUC__) && !defined(__CUDACC_RTC__)
 #define QFMT_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define QFMT_HIDDEN
 #endif
 
 // The inline namespace names the ABI: it changes whenever a view's layout or the meaning of a byte

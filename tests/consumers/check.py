@@ -34,9 +34,10 @@ ROUTES = {  # how it is said in the table
     "conan": "conan create cmake/ports/conan",
     "two_versions": "two shared libraries, two versions, one process",
     "c_boundary": "a C boundary: C99 and C++17 programs",
+    "no_mmap": "files read where they cannot be mapped",
 }
 COMPILER_ONLY = {"single_header": programs.single_header, "two_versions": programs.two_versions,
-                 "c_boundary": programs.c_boundary}
+                 "c_boundary": programs.c_boundary, "no_mmap": programs.no_mmap}
 PACKAGED = {"python_package": packages.python_package, "vcpkg": packages.vcpkg}
 ALLOWED = ("-std=c++20", "-std=gnu++20", "-c")
 

@@ -108,3 +108,17 @@ def c_boundary(cxx, cmake, work):
         raise SystemExit(f"exported and not declared, or the reverse: {sorted(exported ^ declared)}")
     print(run(work / "from_c"))
     return None, None, work / "from_cpp17"
+
+
+def no_mmap(cxx, cmake, work):
+    """Where files cannot be mapped they are read, with the same bytes and the same errors."""
+    said = []
+    for flags in ([], ["-DQFMT_NO_MMAP"]):
+        run(cxx, "-std=c++20", "-O1", *STRICT, *flags, f"-I{ROOT / 'include'}", HERE / "read_file.cpp", "-o", work / "read")
+        said.append(run(work / "read", ROOT / "LICENSE", work / "none"))
+        calls = run("nm", "-D", work / "read")
+        if ("mmap" in calls) != (not flags):
+            raise SystemExit(f"{flags}: mmap is {'called' if flags else 'not called'}")
+    if said[0] != said[1] or "11358 bytes" not in said[0]:
+        raise SystemExit(f"mapped:\n{said[0]}\nread:\n{said[1]}")
+    return None, None, work / "read"
