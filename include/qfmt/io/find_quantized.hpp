@@ -93,8 +93,8 @@ Error check_pieces(Source const& source, QuantizedWeight const& weight) {
     StoredSlice const& s = *weight.slice;
     std::int64_t last = 0;
     if (multiply_overflows(s.rows > 0 ? s.rows - 1 : 0, s.row_stride, &last) ||
-        add_overflows(last, s.origin, &last) ||
-        add_overflows(last, s.cols, &last) || last > weight.shape[0])
+        add_overflows(last, s.origin, &last) || add_overflows(last, s.cols, &last) ||
+        last > weight.shape[0])
       return {{Errc::size_mismatch}, weight.name, "its slice does not lie within its values"};
   }
   return {};

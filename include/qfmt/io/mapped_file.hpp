@@ -131,7 +131,8 @@ class MappedFile {
   /// The portable form: the file copied into memory of our own.
   Error read_whole() {
     copy_.reset(new (std::nothrow) std::byte[size_]);
-    if (copy_ == nullptr) return {{Errc::out_of_memory}, path_, "it can be neither mapped nor read"};
+    if (copy_ == nullptr)
+      return {{Errc::out_of_memory}, path_, "it can be neither mapped nor read"};
     for (std::size_t done = 0; done < size_;) {
       ::ssize_t const got = ::read(fd_.get(), copy_.get() + done, size_ - done);
       if (got < 0 && errno == EINTR) continue;
