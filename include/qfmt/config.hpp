@@ -8,13 +8,11 @@
 #include "qfmt/version.hpp"
 
 #if defined(_MSC_VER) && !defined(__clang__)
-#error \
-    "qfmt does not support MSVC: compile with g++ 12, clang++ 14 or newer, or nvcc with one of them."
+#error "qfmt does not support MSVC: compile with g++ 12, clang++ 14 or newer, or nvcc on one."
 #endif
 
 #if defined(__HIP__) || defined(__HIPCC__)
-#error \
-    "qfmt does not support HIP: its kernels are CUDA; the host headers compile with g++ or clang++."
+#error "qfmt does not support HIP: its kernels are CUDA; host headers take g++ or clang++."
 #endif
 
 #if !defined(__cplusplus) || __cplusplus < 202002L
