@@ -29,6 +29,7 @@ ROUTES = {  # how it is said in the table
     "include_only": "a bare copy of include/qfmt",
     "single_header": "qfmt_single.hpp, by install component",
     "single_header_cuda": "qfmt_single.cuh, by nvcc",
+    "newcomer": "a copied folder and one line: nvcc -std=c++20 -I include, the second example",
     "python_package": "pip install ./cmake/python",
     "vcpkg": "vcpkg port, against doubles of vcpkg's functions",
     "conan": "conan create cmake/ports/conan",
@@ -38,6 +39,7 @@ ROUTES = {  # how it is said in the table
 }
 COMPILER_ONLY = {"single_header": programs.single_header, "two_versions": programs.two_versions,
                  "c_boundary": programs.c_boundary, "no_mmap": programs.no_mmap}
+WITH_NVCC = {"single_header_cuda": programs.single_header_cuda, "newcomer": programs.newcomer}
 PACKAGED = {"python_package": packages.python_package, "vcpkg": packages.vcpkg}
 ALLOWED = ("-std=c++20", "-std=gnu++20", "-c")
 
@@ -108,10 +110,10 @@ def one(route, cxx, cmake, has_io, nvcc):
         if route == "conan":
             packages.conan(cxx, cmake, work)
             return 0
-        if route == "single_header_cuda":
+        if route in WITH_NVCC:
             if not nvcc:
                 raise packages.NotRun("no nvcc here")
-            arguments, include, program = programs.single_header_cuda(cxx, cmake, work, nvcc)
+            arguments, include, program = WITH_NVCC[route](cxx, cmake, work, nvcc)
         elif route in COMPILER_ONLY:
             arguments, include, program = COMPILER_ONLY[route](cxx, cmake, work)
         elif route in ("pkg_config", "include_only"):
@@ -120,7 +122,7 @@ def one(route, cxx, cmake, has_io, nvcc):
             arguments, include, program = by_cmake(route, cxx, cmake, work, has_io)
         done = subprocess.run([program], stdout=subprocess.PIPE, text=True)
         print(done.stdout.strip())
-        if done.returncode not in ((0, 77) if route == "single_header_cuda" else (0,)):
+        if done.returncode not in ((0, 77) if route in WITH_NVCC else (0,)):
             sys.exit(f"the program ends with {done.returncode}")
         flags = leaked(arguments, include) if arguments else []
     print(f"{route}: leaked flags: {' '.join(flags) or 'none'}")

@@ -52,6 +52,17 @@ def single_header_cuda(cxx, cmake, work, nvcc):
     return [f"-I{work / 'single'}"], work / "single", work / "consumer"
 
 
+def newcomer(cxx, cmake, work, nvcc):
+    """The copied folder, the second example, and one line without a flag of ours."""
+    shutil.copytree(ROOT / "include" / "qfmt", work / "include" / "qfmt")
+    lessons = [*(ROOT / "examples" / "lessons").glob("02_*.cu"), *(ROOT / "examples" / "kernels").glob("02_*.cu")]
+    shutil.copy(lessons[0], work)
+    said = run(nvcc, "-std=c++20", "-I", "include", lessons[0].name, "-o", "consumer", cwd=work)
+    if said:
+        raise SystemExit(f"the line is not silent: {said}")
+    return [f"-I{work / 'include'}"], work / "include", work / "consumer"
+
+
 def changed_copy(folder, namespace):
     """The library a version later: another word for success, a longer view, perhaps another namespace."""
     shutil.copytree(ROOT / "include", folder)
