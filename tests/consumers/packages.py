@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 qfmt authors
 # SPDX-License-Identifier: Apache-2.0
 """Routes by package managers: pip, conan, and vcpkg's port against doubles of vcpkg's functions."""
+import importlib.util
 import json
 import os
 import re
@@ -21,6 +22,8 @@ def library_version():
 
 def python_package(cxx, cmake, work):
     """pip install ./cmake/python, without an index; then its folders in a CMake project."""
+    if importlib.util.find_spec("ensurepip") is None:
+        raise NotRun("this Python makes no virtual environments (package python3-venv)")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
     run(sys.executable, "-m", "venv", work / "venv", env=environment)
     python = work / "venv" / "bin" / "python"
