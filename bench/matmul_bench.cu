@@ -18,6 +18,7 @@
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
 #include "qfmt/ops/matmul_cublaslt.cuh"
+#include "qfmt/ops/matmul_wgmma.cuh"
 
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -391,6 +392,22 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
           [&, m](int s, cudaStream_t stream) {
             require(device::matmul(nested[s], x, m, y, nullptr, {}, stream), "matmul");
           });
+    if (limits.sm == 90 && m >= 8)
+      for (int const columns : {32, 64, 128, 256}) {
+        if (columns > 32 && columns >= 2 * m) continue;
+        for (int const cluster : {0, 1, 2}) {  // 0: chosen
+          if (cluster > 0 && !settings.variants) continue;
+          MatmulOptions options;
+          options.tuning = {.cluster = cluster, .columns = columns};
+          std::string name = "qfmt nf4 nested, wgmma " + std::to_string(columns);
+          if (cluster > 0) name += ", cluster " + std::to_string(cluster);
+          add(name.c_str(), bytes_of<Nested>(n, k, m),
+              [&, m, options, name](int s, cudaStream_t stream) {
+                require(device::matmul_wgmma(nested[s], x, m, y, nullptr, stream, options),
+                        name.c_str());
+              });
+        }
+      }
     Memory other;
     bool const large = n * k > (std::int64_t{1} << 27);
     bool const square = n == 8192 && k == 8192 && (m == 1 || m == 16 || m == 256 || m == 4096);

@@ -57,6 +57,7 @@ need ninja-build command -v ninja
 need g++ command -v g++
 need pkg-config command -v pkg-config
 need python3 command -v python3
+need doxygen command -v doxygen
 need nlohmann-json3-dev has_header nlohmann/json.hpp
 need libcli11-dev has_header CLI/CLI.hpp
 need libfmt-dev has_header fmt/core.h

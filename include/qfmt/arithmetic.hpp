@@ -15,7 +15,9 @@
 
 namespace qfmt::inline v0 {
 
+/// The bits of x; exact, NaN payloads included.
 QFMT_HD constexpr uint32_t float_bits(float x) { return __builtin_bit_cast(uint32_t, x); }
+/// The float that has these bits.
 QFMT_HD constexpr float float_from_bits(uint32_t bits) { return __builtin_bit_cast(float, bits); }
 
 /// The one NaN the library writes: what the GPU's own arithmetic produces.
@@ -57,6 +59,15 @@ QFMT_HD constexpr float mul(float a, float b) {
   return a * b;
 }
 
+/// a + b in one rounding.
+QFMT_HD constexpr float add(float a, float b) {
+#if defined(__CUDA_ARCH__)
+  if (!__builtin_is_constant_evaluated()) return ptx::add_rn(a, b);
+#endif
+  return a + b;
+}
+
+/// a - b in one rounding.
 QFMT_HD constexpr float sub(float a, float b) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return ptx::sub_rn(a, b);
@@ -64,6 +75,7 @@ QFMT_HD constexpr float sub(float a, float b) {
   return a - b;
 }
 
+/// a / b in one rounding: IEEE division on a device, too.
 QFMT_HD constexpr float div(float a, float b) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return ptx::div_rn(a, b);
@@ -71,6 +83,7 @@ QFMT_HD constexpr float div(float a, float b) {
   return a / b;
 }
 
+/// a as a double; exact.
 QFMT_HD constexpr double to_double(float a) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return ptx::to_double(a);
@@ -86,6 +99,7 @@ QFMT_HD constexpr float to_float(double a) {
   return static_cast<float>(a);
 }
 
+/// a > b by value: subnormals count, a NaN is greater than nothing.
 QFMT_HD constexpr bool greater(float a, float b) {
 #if defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) return ptx::greater(a, b);

@@ -62,17 +62,21 @@ QFMT_HD constexpr uint16_t float_to_bfloat_bits(float x) {
       detail::select((bits & 0x7FFFFFFFu) > 0x7F800000u, 0x7FFFu, rounded));
 }
 
+/// The value of these bits; exact.
 QFMT_HD constexpr float bfloat_bits_to_float(uint16_t bits) {
   return float_from_bits(static_cast<uint32_t>(bits) << 16);
 }
 
 /// IEEE binary16 in two bytes, for builds without CUDA; same layout as `__half`.
 struct float16 {
-  uint16_t bits;
+  uint16_t bits;  ///< binary16
 
   float16() = default;
+  /// Nearest, ties to even.
   QFMT_HD constexpr float16(float value) : bits(float_to_half_bits(value)) {}
+  /// The value; exact.
   QFMT_HD constexpr operator float() const { return half_bits_to_float(bits); }
+  /// The number that has these bits.
   QFMT_HD static constexpr float16 from_bits(uint16_t bits) {
     float16 r{};
     r.bits = bits;
@@ -82,11 +86,14 @@ struct float16 {
 
 /// bfloat16 in two bytes, for builds without CUDA; same layout as `__nv_bfloat16`.
 struct bfloat16 {
-  uint16_t bits;
+  uint16_t bits;  ///< the upper half of a float
 
   bfloat16() = default;
+  /// Nearest, ties to even.
   QFMT_HD constexpr bfloat16(float value) : bits(float_to_bfloat_bits(value)) {}
+  /// The value; exact.
   QFMT_HD constexpr operator float() const { return bfloat_bits_to_float(bits); }
+  /// The number that has these bits.
   QFMT_HD static constexpr bfloat16 from_bits(uint16_t bits) {
     bfloat16 r{};
     r.bits = bits;

@@ -8,41 +8,45 @@
 
 namespace qfmt::inline v0 {
 
+/// Why a call did not do what it was asked to. A new reason is added at the end of its part.
 enum class Errc : int {
-  ok,
-  null_pointer,
-  size_mismatch,
-  non_finite,
-  misaligned,
-  map_mismatch,
-  unsupported_scheme,
-  unsupported_shape,
-  workspace_too_small,
-  out_of_memory,
-  device_error,
+  ok,                   ///< nothing is wrong
+  null_pointer,         ///< memory is asked for and none was given
+  size_mismatch,        ///< sizes, counts or ranges that do not belong together
+  non_finite,           ///< NaN or infinity to quantize; `index` is the first
+  misaligned,           ///< floats, or a workspace, at an address that their type forbids
+  map_mismatch,         ///< stored levels that are not the format's
+  unsupported_scheme,   ///< not in the SchemeList; or a checkpoint's weight of another scheme
+  unsupported_shape,    ///< a shape that cannot be laid out, sliced or launched
+  workspace_too_small,  ///< less than the size query says
+  out_of_memory,        ///< QuantizedTensor could not allocate
+  device_error,         ///< `native` is the cudaError_t (cuBLASLt: the cublasStatus_t)
   // Files, from io/.
-  file_error,
-  file_exists,
-  file_truncated,
-  file_has_trailing_bytes,
-  header_too_large,
-  invalid_json,
-  invalid_header,
-  duplicate_name,
-  unsupported_dtype,
-  invalid_offsets,
-  size_overflow,
-  not_found,
+  file_error,               ///< the system refused; `native` is the errno
+  file_exists,              ///< and overwriting was not asked for
+  file_truncated,           ///< shorter than its header says
+  file_has_trailing_bytes,  ///< longer than its header says
+  header_too_large,         ///< above SafetensorsLimits
+  invalid_json,             ///< no JSON, or none that is safe to read
+  invalid_header,           ///< JSON with a field that breaks a rule
+  duplicate_name,           ///< a tensor or field twice
+  unsupported_dtype,        ///< an element type that is unknown, or not this piece's
+  invalid_offsets,          ///< holes, overlaps, or a span that its shape contradicts
+  size_overflow,            ///< a product of dimensions beyond 63 bits
+  not_found,                ///< no such tensor, piece or file
+  // Operations.
+  invalid_threshold,  ///< an outlier threshold that is NaN or negative
 };
 
 /// What a call came to. True means ok. Trivially copyable.
 struct [[nodiscard]] Status {
-  Errc code = Errc::ok;
+  Errc code = Errc::ok;  ///< why
   /// First offending value, counted in the whole tensor; -1 where none applies.
   int64_t index = -1;
   /// The cudaError_t or errno behind `code`; 0 where none applies.
   int native = 0;
 
+  /// True where the call succeeded.
   QFMT_HD constexpr explicit operator bool() const { return code == Errc::ok; }
 };
 
@@ -73,6 +77,7 @@ QFMT_HD constexpr char const* message(Errc code) {
     case Errc::invalid_offsets: return "the data offsets leave a hole, overlap or lie about a size";
     case Errc::size_overflow: return "a size does not fit 64 bits";
     case Errc::not_found: return "there is nothing of that name";
+    case Errc::invalid_threshold: return "the outlier threshold is negative or not a number";
   }
   return "unknown error code";
 }

@@ -5,15 +5,18 @@
 // Where there is no GPU the tests compile it and it skips. By hand:
 //
 //   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include
-//   -DQFMT_TEST_CUBLASLT tests/device/matmul_check.cu -lcublasLt
+//   -DQFMT_TEST_CUBLASLT -DQFMT_TEST_WGMMA tests/device/matmul_check.cu -lcublasLt
 //
-// Without the definition the product through cuBLASLt is left out.
+// Without the definitions the products through cuBLASLt and matmul_wgmma are left out.
 // One line a group; exit code 1 where one fails.
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
 #include "qfmt/ops/matmul.cuh"
+#ifdef QFMT_TEST_WGMMA
+#include "qfmt/ops/matmul_wgmma.cuh"
+#endif
 #ifdef QFMT_TEST_CUBLASLT
 #include "qfmt/ops/matmul_cublaslt.cuh"
 #endif
@@ -342,6 +345,49 @@ void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
   report(name, passed);
 }
 
+#ifdef QFMT_TEST_WGMMA
+/// The tiled kernel in every tile and with every cluster; the same bits in each of many launches.
+template <SchemeSpec S, class T>
+void check_tiled(char const* name, std::int64_t n, std::int64_t k) {
+  Weights<S> const w(n, k, 91);
+  for (int const columns : {32, 64, 128, 256}) {
+    bool const twice = columns == 256;  // weights are rounded twice
+    if (twice && (!Bfloat16Like<T> || std::is_same_v<typename S::format, Int8>)) continue;
+    double const limit = twice ? 2.5e-3 : bound<T, true>();
+    double worst = 0;
+    bool passed = true;
+    for (int const cluster : {1, 2, 4})
+      for (std::int64_t const m : {1, 33, 130, 300}) {
+        MatmulOptions options;
+        options.tuning = {.cluster = cluster, .columns = columns};
+        auto const compute = [&](T const* x, T const* bias) {
+          std::vector<T> first;
+          for (int i = 0; i < 20; ++i) {
+            Array<T> y(m * n);
+            y.poison();
+            Status const s = device::matmul_wgmma(w.matrix, x, m, y.data, bias, nullptr, options);
+            if (!s) {
+              std::printf("matmul_wgmma: %s (%d)\n", message(s.code), s.native);
+              ++failures;
+              return y.host();
+            }
+            require(cudaDeviceSynchronize(), "matmul_wgmma");
+            auto const got = y.host();
+            if (i == 0) first = got;
+            passed = passed && same<S>(got, first);
+          }
+          return first;
+        };
+        worst =
+            std::max(worst, error_of_computed<S, T>(whole(w.matrix), m, m % 2 == 1, 0, compute));
+      }
+    char line[128];
+    std::snprintf(line, sizeof line, "%s, tiles of %d, clusters of 1, 2 and 4", name, columns);
+    report(line, passed && worst <= limit, worst, limit);
+  }
+}
+#endif
+
 #ifdef QFMT_TEST_CUBLASLT
 /// Through a decoded copy, with a workspace for the whole of it and with one for a few rows.
 template <SchemeSpec S, class T, int Max>
@@ -464,6 +510,14 @@ int main() {
   check_batch_invariance<Nested>("batch invariance, 38144 x 1792", 38144, 1792);
   check_determinism<Nested>("nf4 nested: 1000 launches and a graph, the same bits", 1000);
   check_determinism<Plain>("nf4: 1000 launches and a graph, the same bits", 1000);
+#ifdef QFMT_TEST_WGMMA
+  check_tiled<Nested, bfloat16>("wgmma: nf4 nested, bfloat16, 1000 x 4096", 1000, 4096);
+  check_tiled<Plain, float16>("wgmma: nf4, float16, 129 x 11008", 129, 11008);
+  check_tiled<Scheme<Format<NF4>, BlockSize<32>>, bfloat16>(
+      "wgmma: nf4 blocks of 32, bfloat16, 64 x 7392", 64, 7392);
+  check_tiled<Scheme<Format<Int8>, RowWise>, bfloat16>("wgmma: int8 rows, bfloat16, 300 x 4096",
+                                                       300, 4096);
+#endif
 #ifdef QFMT_TEST_CUBLASLT
   cublasLtHandle_t handle = nullptr;
   if (cublasLtCreate(&handle) != CUBLAS_STATUS_SUCCESS) return 2;

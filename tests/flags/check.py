@@ -22,8 +22,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 LEVELS = ["-O0", "-O2", "-O3"]
 NATIVE, CONTRACT = "-march=native", "-ffp-contract=fast"
-CHOSEN = [["-O0"], ["-O2"], ["-O3"], ["-O2", NATIVE], ["-O2", CONTRACT],
-          ["-O3", NATIVE, CONTRACT]]
+CHOSEN = [["-O0"], ["-O2"], ["-O2", NATIVE], ["-O2", CONTRACT], ["-O3", NATIVE, CONTRACT]]
+PLAIN = ["-O2"]
 REFUSED = "cannot be under -ffast-math"
 LEVELS_OF_SIMD = ["scalar", "neon", "avx2", "avx512", "avx512_bf16"]  # more than there is: the best
 CROSS, QEMU = "aarch64-linux-gnu-g++", "qemu-aarch64"
@@ -34,11 +34,15 @@ def combinations():
         yield [flag for flag in (level, native, contract) if flag]
 
 
-def compile_digest(compiler, flags, program):
+def compile_digest(compiler, flags, object_file):
     return subprocess.run(
-        [compiler, "-std=c++20", *flags, f"-I{HERE.parents[1] / 'include'}",
-         str(HERE / "digest.cpp"), "-pthread", "-o", program],
+        [compiler, "-std=c++20", *flags, f"-I{HERE.parents[1] / 'include'}", "-c",
+         str(HERE / "digest.cpp"), "-o", object_file],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "LC_ALL": "C"})
+
+
+def link(compiler, objects, program, *flags):
+    subprocess.run([compiler, *objects, *flags, "-pthread", "-o", program], check=True)
 
 
 def output(command, level=None):
@@ -50,33 +54,28 @@ def output(command, level=None):
 
 def digest(row):
     """The output under some flags; one more for each SIMD level with the plainest of them."""
-    compiler, flags = row
+    compiler, flags, path = row
     cross = compiler == CROSS
-    with tempfile.TemporaryDirectory() as folder:
-        program = f"{folder}/digest"
-        done = compile_digest(compiler, flags + (["-static"] if cross else []), program)
-        if done.returncode != 0:
-            return [("", f"does not compile\n{done.stdout[:4000]}")]
-        command = [QEMU, program] if cross else [program]
-        levels = LEVELS_OF_SIMD if flags == ["-O2"] else []
-        return [("", output(command))] + [(level, output(command, level)) for level in levels]
+    done = compile_digest(compiler, flags, f"{path}.o")
+    if done.returncode != 0:
+        return [("", f"does not compile\n{done.stdout[:4000]}")]
+    link(compiler, [f"{path}.o"], path, *(["-static"] if cross else []))
+    command = [QEMU, path] if cross else [path]
+    levels = LEVELS_OF_SIMD if flags == PLAIN else []
+    return [("", output(command))] + [(level, output(command, level)) for level in levels]
 
 
 def linked(row):
     """The output of a plain translation unit linked before or behind one for this machine: the
-    linker keeps one copy of each inline function, whichever it sees first."""
-    compiler, first = row
-    with tempfile.TemporaryDirectory() as folder:
-        objects = []
-        for name, flags in (("plain", []), ("native", [NATIVE, "-Dmain=unused_main"])):
-            done = compile_digest(compiler, ["-O2", "-c", *flags], f"{folder}/{name}.o")
-            if done.returncode != 0:
-                return [("", f"does not compile\n{done.stdout[:4000]}")]
-            objects.append(f"{folder}/{name}.o")
-        if first == "native":
-            objects.reverse()
-        subprocess.run([compiler, *objects, "-pthread", "-o", f"{folder}/both"], check=True)
-        return [("", output([f"{folder}/both"]))]
+    linker keeps one copy of each inline function, whichever it sees first. Only the first has a main."""
+    compiler, plain, native, order = row
+    if not (os.path.exists(plain) and os.path.exists(native)):
+        return [("", "does not compile")]
+    second = f"{native}.{order}.o"
+    subprocess.run(["objcopy", "--redefine-sym", "main=unused_main", native, second], check=True)
+    objects = [plain, second] if order == "plain" else [second, plain]
+    link(compiler, objects, f"{second}.program")
+    return [("", output([f"{second}.program"]))]
 
 
 def choices_by_flags():
@@ -88,7 +87,7 @@ def choices_by_flags():
 
 def refuses_fast_math(compiler):
     with tempfile.TemporaryDirectory() as folder:
-        done = compile_digest(compiler, ["-O2", "-ffast-math"], f"{folder}/digest")
+        done = compile_digest(compiler, [*PLAIN, "-ffast-math"], f"{folder}/digest.o")
     return done.returncode != 0 and REFUSED in done.stdout
 
 
@@ -98,13 +97,18 @@ def main():
     rows = list(itertools.product(compilers, flag_sets))
     if platform.machine() == "x86_64":
         if shutil.which(CROSS) and shutil.which(QEMU):
-            rows.append((CROSS, ["-O2"]))
+            rows.append((CROSS, PLAIN))
         else:
             print(f"skipped  {CROSS} and {QEMU} are not installed")
-    order = list(itertools.product(compilers, ["plain", "native"]))
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        outputs = list(pool.map(digest, rows)) + list(pool.map(linked, order))
-    names = [f"{c} {' '.join(f)}" for c, f in rows] + [f"{c} linked, {o} first" for c, o in order]
+    with tempfile.TemporaryDirectory() as folder, \
+            concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        paths = [f"{folder}/{i}" for i in range(len(rows))]
+        outputs = list(pool.map(digest, [(*row, path) for row, path in zip(rows, paths)]))
+        place = {" ".join([c, *f]): f"{path}.o" for (c, f), path in zip(rows, paths)}
+        order = [(c, place[" ".join([c, *PLAIN])], place[" ".join([c, *PLAIN, NATIVE])], o)
+                 for c, o in itertools.product(compilers, ["plain", "native"])]
+        outputs += list(pool.map(linked, order))
+    names = [f"{c} {' '.join(f)}" for c, f in rows] + [f"{c} linked, {o} first" for c, _, _, o in order]
     first = outputs[0][0][1]
     wrong = 0
     for name, results in zip(names, outputs):

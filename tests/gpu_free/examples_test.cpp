@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The lessons of examples/kernels as they stand, main and all, on the CPU.
+// The lessons of examples/kernels, and the one of examples/lessons with a kernel, as they stand,
+// main and all, on the CPU.
 #include "qfmt/qfmt.cuh"
 
 #include <catch2/catch_test_macros.hpp>
@@ -58,6 +59,9 @@ namespace lesson_2 {
 namespace lesson_3 {
 #include "../../examples/kernels/03_matvec.cu"
 }
+namespace newcomer {
+#include "../../examples/lessons/02_decode_in_my_kernel.cu"
+}
 
 #undef main
 
@@ -65,4 +69,5 @@ TEST_CASE("the example kernels give what the host codec gives") {
   CHECK(lesson_1::run() == 0);
   CHECK(lesson_2::run() == 0);
   CHECK(lesson_3::run() == 0);
+  CHECK(newcomer::run() == 0);
 }

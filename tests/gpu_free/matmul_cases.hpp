@@ -82,11 +82,20 @@ inline double relative_error(std::vector<double> const& a, std::vector<double> c
   return std::sqrt(error / size);
 }
 
+/// The call that is tested, unless a test names another.
+struct Dispatched {
+  template <SchemeSpec S, class T>
+  Status operator()(QuantizedMatrix<S> const& w, T const* x, int64_t m, T* y, T const* bias,
+                    MatmulOptions options) const {
+    return device::matmul(w, x, m, y, bias, {}, nullptr, options);
+  }
+};
+
 /// What a product errs by before its result is rounded to T: the bias takes the rounded result
 /// away, so that what is left is small and keeps its digits. Every row of x is the same.
-template <SchemeSpec S, class T>
+template <SchemeSpec S, class T, class Call = Dispatched>
 double error_before_rounding(Weights<S> const& weights, QuantizedMatrix<S> const& w, int64_t m,
-                             MatmulOptions options = {}) {
+                             MatmulOptions options = {}, Call call = {}) {
   auto const row = random_values<T>(w.cols, 7);
   std::vector<T> x;
   for (int64_t i = 0; i < m; ++i) x.insert(x.end(), row.begin(), row.end());
@@ -97,8 +106,7 @@ double error_before_rounding(Weights<S> const& weights, QuantizedMatrix<S> const
     bias.push_back(from_float<T>(static_cast<float>(-exact.back())));
   }
   DeviceBuffer<T> const from(x), add(bias), to(m * w.rows);
-  Status const s = device::matmul(w, from.data(), m, to.data(), add.data(), {}, nullptr, options);
-  REQUIRE(s);
+  REQUIRE(call(w, from.data(), m, to.data(), add.data(), options));
   REQUIRE(to.is_written());
   auto const y = to.host();
   std::vector<double> got, expected;
@@ -111,15 +119,14 @@ double error_before_rounding(Weights<S> const& weights, QuantizedMatrix<S> const
 }
 
 /// y of random x and bias against float64, with the rounding to T in it.
-template <SchemeSpec S, class T>
+template <SchemeSpec S, class T, class Call = Dispatched>
 double error_of(Weights<S> const& weights, QuantizedMatrix<S> const& w, int64_t m, bool with_bias,
-                MatmulOptions options = {}) {
+                MatmulOptions options = {}, Call call = {}) {
   auto const x = random_values<T>(m * w.cols, 11);
   auto const bias = random_values<T>(w.rows, 13);
   DeviceBuffer<T> const from(x), add(bias), to(m * w.rows);
-  Status const s = device::matmul(w, from.data(), m, to.data(), with_bias ? add.data() : nullptr,
-                                  {}, nullptr, options);
-  REQUIRE(s);
+  T const* const no_bias = nullptr;
+  REQUIRE(call(w, from.data(), m, to.data(), with_bias ? add.data() : no_bias, options));
   REQUIRE(to.is_written());
   auto const y = to.host();
   std::vector<double> got, expected;

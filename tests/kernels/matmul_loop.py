@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inner loop of the streaming matmul as nvcc makes it for sm_90a: instructions for each weight
 that a lane decodes, no local memory in the loop of the narrow kernels, registers as the launch
-bounds allow.
+bounds allow. Of the tiled matmul: warpgroup products that ptxas does not serialize, no local memory.
 
     matmul_loop.py NVCC FOLDER      FOLDER: where disassembler.py may have installed nvdisasm
 
@@ -33,6 +33,18 @@ SOURCE = """
 using Weights = qfmt::Scheme<qfmt::Format<qfmt::NF4>, qfmt::DoubleQuant<true>>;
 auto* kernel = qfmt::stream::matmul_kernel<Weights, qfmt::bfloat16, qfmt::stream::Tuning<%s>, 1>;
 """
+TILED = {  # Tuning of the tiled matmul: warpgroup products of its loop, a stage's
+    "32": 16,
+    "128": 16,
+    "256, qfmt::gemm::ScaleAt::weights": 16,
+}
+TILED_SOURCE = """
+#include "qfmt/format/nf4.hpp"
+#include "qfmt/ops/matmul_wgmma.cuh"
+using Weights = qfmt::Scheme<qfmt::Format<qfmt::NF4>, qfmt::DoubleQuant<true>>;
+auto* kernel = qfmt::gemm::matmul_kernel<Weights, qfmt::bfloat16, qfmt::gemm::Tuning<%s>, 1>;
+"""
+SERIALIZED = re.compile(r"\(C75\d\d\).*")  # ptxas says so, and why
 LINE = re.compile(r"^\s+/\*([0-9a-f]{4,})\*/\s+(.*?);")
 LABEL = re.compile(r"^(\.L_x_\d+):")
 WEIGHTS_A_PRODUCT = 8  # of a lane, in an m16n8k16
@@ -60,9 +72,10 @@ def inner_loop(text, products):
     return collections.Counter(op for op, _ in min(full, key=len)) if full else None
 
 
-def compile_kernel(nvcc, program, tuning, folder):
+def compile_kernel(nvcc, program, text, folder):
+    """What ptxas reported, read and as it was, and the disassembly."""
     source, cubin = folder / "kernel.cu", folder / "kernel.cubin"
-    source.write_text(SOURCE % tuning, encoding="utf-8")
+    source.write_text(text, encoding="utf-8")
     done = subprocess.run([nvcc, "-std=c++20", "-O3", "-I", machine_code.INCLUDE, "-Xptxas", "-v",
                            "-gencode=arch=compute_90a,code=sm_90a", "-cubin", source, "-o", cubin],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -70,10 +83,21 @@ def compile_kernel(nvcc, program, tuning, folder):
         sys.exit(done.stdout)
     (report,) = machine_code.read_report(done.stdout).values()
     text = subprocess.run([program, "-c", cubin], stdout=subprocess.PIPE, text=True, check=True)
-    return report, text.stdout
+    return report, done.stdout, text.stdout
 
 
-def judge(tuning, report, text):
+def judge_tiled(tuning, report, said, text):
+    products = collections.Counter(op for op, _ in instructions(text)[0])["HGMMA"]
+    print(f"tiled, {tuning}: {products} warpgroup products, {report.spills} bytes spilled")
+    wrong = SERIALIZED.findall(said)
+    if products != TILED[tuning]:
+        wrong.append(f"{products} warpgroup products, not {TILED[tuning]}")
+    if report.spills > 0:
+        wrong.append("local memory")
+    return "; ".join(wrong)
+
+
+def judge(tuning, report, _, text):
     columns, row_tiles, depth = [int(n) for n in tuning.split(",")][:3]
     products = columns * row_tiles * depth * 16  # four groups of four in a visit of 16 rows
     loop = inner_loop(text, products)
@@ -108,11 +132,13 @@ def main(nvcc, folder):
         return 1
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for tuning in EXPECTED:
-            wrong = judge(tuning, *compile_kernel(nvcc, program, tuning, pathlib.Path(scratch)))
-            if wrong:
-                print(f"  WRONG: {wrong}")
-                failed = 1
+        for tunings, text, check in ((EXPECTED, SOURCE, judge), (TILED, TILED_SOURCE, judge_tiled)):
+            for tuning in tunings:
+                made = compile_kernel(nvcc, program, text % tuning, pathlib.Path(scratch))
+                wrong = check(tuning, *made)
+                if wrong:
+                    print(f"  WRONG: {wrong}")
+                    failed = 1
     return failed
 
 

@@ -72,7 +72,10 @@ template __global__ void row_sums<Nested, __nv_bfloat16>(QuantizedMatrix<Nested 
 
 __device__ float lane_wrappers(float a, float b) {
   uint32_t const halves = ptx::add_pairs<qfmt::float16>(ptx::to_half2(a, b), ptx::to_half2(b, a)) +
-                          ptx::add_pairs<qfmt::bfloat16>(ptx::to_bfloat2(a, b), 0u);
+                          ptx::add_pairs<qfmt::bfloat16>(ptx::to_bfloat2(a, b), 0u) +
+                          ptx::fma_pairs<qfmt::float16>(ptx::to_half2(a, b), 0u, 0u) +
+                          ptx::fma_pairs<qfmt::bfloat16>(ptx::to_bfloat2(a, b), 0u, 0u) +
+                          static_cast<uint32_t>(ptx::dot_s8x4(float_bits(a), float_bits(b), 1));
   float r = ptx::reciprocal_rn(a) + ptx::reciprocal_approx_ftz(b) + ptx::divide_approx_ftz(a, b);
   r += ptx::mul_ftz(a, b) + ptx::fma_down(a, b, r) + ptx::reciprocal_normal(b);
   r += static_cast<float>(ptx::is_greater(a, b));

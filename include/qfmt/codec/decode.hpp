@@ -63,6 +63,7 @@ QFMT_HD constexpr float scale_at(PlainScales<S> const& scales, int64_t block) {
   return scales.absmax[block];
 }
 
+/// The absmax of a row.
 template <SchemeSpec S>
 QFMT_HD constexpr float scale_at(RowScales<S> const& scales, int64_t row) {
   return scales.absmax[row];

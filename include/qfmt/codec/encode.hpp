@@ -12,11 +12,11 @@ namespace qfmt::inline v0 {
 /// code[number of points below x].
 template <int Bits>
 struct DecisionPoints {
-  static constexpr int capacity = 1 << Bits;
-  float below[capacity];   // ascending; count - 1 points, then infinity
-  uint8_t code[capacity];  // in order of level
-  int count;               // levels
-  bool in_order;           // code[rank] == rank
+  static constexpr int capacity = 1 << Bits;  ///< levels at most
+  float below[capacity];                      // ascending; count - 1 points, then infinity
+  uint8_t code[capacity];                     // in order of level
+  int count;                                  // levels
+  bool in_order;                              // code[rank] == rank
 };
 
 namespace detail {
@@ -129,24 +129,26 @@ inline constexpr uint8_t zero_code = detail::code_of_zero<F>();
 /// How a block's values are brought to what the format rounds: x * factor, or, where the factor is
 /// not a number to multiply with, (x / absmax) * peak. Codebooks have peak 1.
 struct BlockScaling {
-  float absmax;
-  float factor;
-  float peak;
-  bool divides;
+  float absmax;  ///< the block's
+  float factor;  ///< 1 / absmax or peak / absmax; unused where it divides
+  float peak;    ///< what absmax becomes
+  bool divides;  ///< x / absmax * peak in place of x * factor
 
+  /// x brought to the scale of the codes; not yet rounded to one.
   QFMT_HD constexpr float operator()(float x) const {
     if (!divides) return exact::mul(x, factor);
     return exact::mul(exact::div(x, absmax), peak);
   }
 };
 
-/// Codebooks multiply by the IEEE reciprocal, except where it is not a normal finite number: absmax
-/// below 2^-126 or above 2^126. Formulas multiply by peak / absmax unless that overflows.
+/// Codebooks multiply by the IEEE reciprocal, except where it is not a normal finite number:
+/// |absmax| below 2^-126 or above 2^126. Formulas multiply by peak / absmax unless that overflows.
 template <FormatSpec F>
   requires(CodebookFormat<F> || ScaledFormulaFormat<F>)
 QFMT_HD constexpr BlockScaling block_scaling(float absmax) {
   if constexpr (CodebookFormat<F>) {
-    bool const divides = float_bits(absmax) < 0x00800000u || float_bits(absmax) > 0x7E800000u;
+    uint32_t const bits = float_bits(absmax) & 0x7FFFFFFFu;  // a scale may be negative
+    bool const divides = bits < 0x00800000u || bits > 0x7E800000u;
     return {absmax, divides ? 0.f : exact::div(1.f, absmax), 1.f, divides};
   } else {
     float const factor = exact::div(F::peak, absmax);
@@ -154,8 +156,8 @@ QFMT_HD constexpr BlockScaling block_scaling(float absmax) {
   }
 }
 
-/// The code of value x in a block with this absmax (finite, not negative); zero_code where absmax
-/// is 0.
+/// The code of value x in a block with this absmax (finite; below zero for codebooks alone);
+/// zero_code where absmax is 0.
 template <FormatSpec F>
 QFMT_HD constexpr uint8_t encode(float x, float absmax) {
   if (is_zero(absmax)) return zero_code<F>;

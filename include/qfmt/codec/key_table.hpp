@@ -15,13 +15,13 @@ namespace qfmt::inline v0 {
 /// sign, whose bit the key is then less) but for one that may lie among them. bias == 0: the
 /// format's points lie too close.
 struct KeyTable {
-  static constexpr int shift = 17;
-  static constexpr int sign_bit = 1 << (31 - shift);
-  static constexpr int capacity = 1600;
-  float bias = 0.f;
-  int least = 0;
-  int count = 0;  // keys of one sign
-  alignas(4) uint8_t rank[2][capacity]{};
+  static constexpr int shift = 17;  ///< bits of a float that are no part of its key
+  static constexpr int sign_bit = 1 << (31 - shift);  ///< where the sign lies in a key
+  static constexpr int capacity = 1600;               ///< keys of one sign at most
+  float bias = 0.f;                                   ///< added to magnitudes; 0: no table
+  int least = 0;                                      ///< the key of zero
+  int count = 0;                                      // keys of one sign
+  alignas(4) uint8_t rank[2][capacity]{};             ///< [sign][key - least]
 };
 
 namespace detail {

@@ -11,12 +11,14 @@ namespace qfmt::inline v0 {
 
 /// The sum of a range of scales, and how many of them were finite.
 struct ScaleSum {
-  double sum = 0.0;
-  int64_t count = 0;
+  double sum = 0.0;   ///< of the finite scales
+  int64_t count = 0;  ///< how many were finite
 
+  /// The sum of one scale: nothing where it is not finite.
   QFMT_HD static constexpr ScaleSum of(float absmax) {
     return is_finite(absmax) ? ScaleSum{exact::to_double(absmax), 1} : ScaleSum{};
   }
+  /// Both together; one f64 addition.
   QFMT_HD friend constexpr ScaleSum operator+(ScaleSum a, ScaleSum b) {
     return {a.sum + b.sum, a.count + b.count};
   }
@@ -44,6 +46,7 @@ class ScaleSumTree {
     height_[depth_++] = height;
   }
 
+  /// The sum of all that was appended, missing right neighbours counting as 0.
   QFMT_HD constexpr ScaleSum total() const {
     ScaleSum sum{};
     for (int i = depth_; i > 0; --i) sum = node_[i - 1] + sum;

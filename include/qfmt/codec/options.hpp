@@ -10,8 +10,8 @@ namespace qfmt::inline v0 {
 
 /// Scratch memory that the caller owns, aligned to 4 bytes; null means none.
 struct Workspace {
-  void* data = nullptr;
-  int64_t bytes = 0;
+  void* data = nullptr;  ///< aligned to 4 bytes
+  int64_t bytes = 0;     ///< of `data`
 };
 
 /// The most that host code may ask of the CPU. `best` is all there is; what the CPU lacks is
@@ -25,6 +25,7 @@ enum class SimdLevel : uint8_t {
   avx512_bf16,  ///< and BF16: Zen 4, Sapphire Rapids
 };
 
+/// What a quantize call may be told besides its encoder.
 struct QuantizeOptions {
   /// false: a NaN or an infinity is an error on the host, found before anything is written (which
   /// reads the values twice; see single_pass).
@@ -35,7 +36,7 @@ struct QuantizeOptions {
   /// Where not null: grows by the number of NaNs and infinities that were propagated.
   unsigned long long* non_finite_count = nullptr;
 
-  SimdLevel simd = SimdLevel::best;
+  SimdLevel simd = SimdLevel::best;  ///< the most that host code may use
 
   /// Host, without propagation: NaN and infinity are looked for while encoding, so that memory is
   /// read once. After the error non_finite, which has the same index, the output is then of
@@ -47,20 +48,22 @@ struct QuantizeOptions {
   QFMT_HD constexpr bool writes_at_once() const { return propagate_non_finite || single_pass; }
 };
 
+/// What a dequantize call may be told.
 struct DequantizeOptions {
   /// Host: write past the caches. Faster where the output is larger than the last cache, several
   /// times slower where it is not; without effect on outputs that are not aligned to 16 bytes.
   bool non_temporal = false;
 
-  SimdLevel simd = SimdLevel::best;
+  SimdLevel simd = SimdLevel::best;  ///< the most that host code may use
 };
 
 /// A device reduction of scales begins with sums of at least this many values' scales, continues in
 /// steps of `scale_sum_fan_in` nodes of the tree, and may leave the last step, which every warp
 /// repeats, this many.
 inline constexpr int64_t values_per_scale_sum = 4096;
+/// Nodes that one step of a device reduction adds up.
 inline constexpr int64_t scale_sum_fan_in = 2048;
-inline constexpr int64_t last_scale_sums = 64;
+inline constexpr int64_t last_scale_sums = 64;  ///< sums that its last step may be left with
 
 /// The most sums that a device reduction of the scales of `size` values keeps on its way.
 QFMT_HD constexpr int64_t scale_sum_count(int64_t size) {

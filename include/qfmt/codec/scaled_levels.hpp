@@ -50,7 +50,7 @@ inline constexpr float level_gain = detail::best_gain<F, T>();
 
 /// Sixteen 16-bit numbers, as bits.
 struct ScaledLevels {
-  uint16_t bits[16];
+  uint16_t bits[16];  ///< of float16 or bfloat16, by code
 };
 
 namespace detail {

@@ -12,20 +12,20 @@ namespace qfmt::inline v0 {
 
 /// One step: x takes `below`, or `above` where x > threshold.
 struct alignas(8) Step {
-  float threshold;
-  uint8_t below;
-  uint8_t above;
-  uint16_t unused;
+  float threshold;  ///< the decision point of the step; 2 where there is none
+  uint8_t below;    ///< the code up to the point
+  uint8_t above;    ///< the code above it
+  uint16_t unused;  ///< fills the step to 8 bytes
 };
 
 /// Step floor(x * per_unit) + per_unit answers for x, which is then exact: -0 is in the step that
 /// begins at 0, the smallest negative number in the one before. per_unit == 0: the format's points
 /// lie too close, or its encoder is not made of points.
 struct StepTable {
-  static constexpr int capacity = 129;
-  int per_unit = 0;
-  int count = 0;
-  Step step[capacity]{};
+  static constexpr int capacity = 129;  ///< steps at most
+  int per_unit = 0;                     ///< steps from 0 to 1; 0: no table
+  int count = 0;                        ///< steps in use
+  Step step[capacity]{};                ///< from -1 on
 };
 
 namespace detail {

@@ -16,10 +16,12 @@ template <Element T>
 using kernel_element_t =
     stl::conditional_t<Float16Like<T>, float16, stl::conditional_t<Bfloat16Like<T>, bfloat16, T>>;
 
+/// The same pointer, to the kernels' type of the same layout.
 template <Element T>
 QFMT_HD kernel_element_t<T> const* as_kernel_elements(T const* p) {
   return reinterpret_cast<kernel_element_t<T> const*>(p);
 }
+/// The same pointer, to the kernels' type of the same layout.
 template <Element T>
 QFMT_HD kernel_element_t<T>* as_kernel_elements(T* p) {
   return reinterpret_cast<kernel_element_t<T>*>(p);
@@ -30,7 +32,8 @@ QFMT_HD inline bool is_aligned(void const* p, int64_t bytes) {
   return reinterpret_cast<uintptr_t>(p) % static_cast<uintptr_t>(bytes) == 0;
 }
 
-/// A view, and values of its size at `values`.
+/// What must hold of a view and of the values at `values`: (view.size): an error of the view;
+/// null_pointer; misaligned.
 template <SchemeSpec S, Element T>
 QFMT_HD constexpr Errc check_tensor(QuantizedSpan<S> const& view, T const* values) {
   if (Errc const e = check(view); e != Errc::ok) return e;

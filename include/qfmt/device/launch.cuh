@@ -12,8 +12,8 @@ namespace qfmt::inline v0::device {
 
 /// How a kernel is launched: one-dimensional blocks on a grid of up to two dimensions.
 struct LaunchShape {
-  int64_t blocks = 1;  ///< at most 2^31 - 1
-  int threads = 1;
+  int64_t blocks = 1;         ///< at most 2^31 - 1
+  int threads = 1;            ///< of a block
   int shared_bytes = 0;       ///< of dynamic shared memory
   int64_t blocks_y = 1;       ///< at most 65535
   int cluster = 1;            ///< blocks in a cluster, sm_90 and up
@@ -21,14 +21,14 @@ struct LaunchShape {
                               ///< kernel then calls ptx::wait_for_dependencies()
 };
 
-/// What the CUDA runtime answered, as a Status.
+/// What the CUDA runtime answered, as a Status: ok, or device_error with the cudaError_t.
 inline Status to_status(cudaError_t error) {
   return error == cudaSuccess ? Status{} : Status{Errc::device_error, -1, static_cast<int>(error)};
 }
 
-/// Launches `kernel` on `stream`; neither waits nor allocates. An empty grid launches nothing.
-/// Errors: unsupported_shape where the grid is larger than a GPU's; device_error with the
-/// cudaError_t.
+/// Launches `kernel` on `stream`. Stream-ordered: neither waits nor allocates. An empty grid
+/// launches nothing. Errors: unsupported_shape where the grid is larger than a GPU's; device_error
+/// with the cudaError_t.
 template <class... Params, class... Args>
 Status launch(void (*kernel)(Params...), LaunchShape shape, cudaStream_t stream, Args... args) {
   if (shape.blocks == 0 || shape.blocks_y == 0) return {};

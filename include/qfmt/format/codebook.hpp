@@ -15,12 +15,13 @@ namespace qfmt::inline v0 {
 template <int Bits>
 struct Codebook {
   static_assert(Bits == 4 || Bits == 8, "qfmt::Codebook: a list of 2 to 256 levels");
-  static constexpr int bits = Bits;
-  static constexpr int capacity = 1 << Bits;
+  static constexpr int bits = Bits;           ///< of a stored code
+  static constexpr int capacity = 1 << Bits;  ///< codes there are
 
-  float level[capacity];
-  int count;
+  float level[capacity];  ///< by code
+  int count;              ///< levels in use
 
+  /// From levels in order of code.
   template <class... Levels>
     requires(sizeof...(Levels) >= 2 && (stl::convertible_to<Levels, float> && ...))
   QFMT_HD constexpr Codebook(Levels... levels)
@@ -28,6 +29,7 @@ struct Codebook {
     clear_unused();
   }
 
+  /// From an array of levels in order of code.
   template <int N>
   QFMT_HD constexpr Codebook(float const (&levels)[N]) : level{}, count(N) {
     static_assert(N >= 2 && N <= capacity, "qfmt::Codebook: a list of 2 to 256 levels");
@@ -47,9 +49,11 @@ QFMT_HD constexpr int code_bits_for(int levels) {
 }
 }  // namespace detail
 
+/// 4 bits for up to 16 levels, 8 for up to 256.
 template <class... Levels>
 Codebook(Levels...) -> Codebook<detail::code_bits_for(sizeof...(Levels))>;
 
+/// 4 bits for up to 16 levels, 8 for up to 256.
 template <int N>
 Codebook(float const (&)[N]) -> Codebook<detail::code_bits_for(N)>;
 

@@ -70,18 +70,18 @@ struct DynamicThresholds {
 
 /// The signed map: 256 levels in order of value, -0.99296874 to 1; code 127 is zero.
 struct Dynamic8 {
-  static constexpr auto name = "dynamic8";
-  static constexpr bool stores_levels = true;
-  static constexpr Codebook codebook = detail::make_dynamic_map<1>(true);
-  static constexpr detail::DynamicThresholds thresholds{codebook};
+  static constexpr auto name = "dynamic8";     ///< what a SchemeDesc calls it
+  static constexpr bool stores_levels = true;  ///< files bring their map along
+  static constexpr Codebook codebook = detail::make_dynamic_map<1>(true);  ///< SPEC.md 6.1
+  static constexpr detail::DynamicThresholds thresholds{codebook};  ///< ties to the even code
 };
 
 /// The unsigned map: 0 to 1; code 0 is zero. Negative values take code 0.
 struct UnsignedDynamic8 {
-  static constexpr auto name = "unsigned_dynamic8";
-  static constexpr bool stores_levels = true;
-  static constexpr Codebook codebook = detail::make_dynamic_map<2>(false);
-  static constexpr detail::DynamicThresholds thresholds{codebook};
+  static constexpr auto name = "unsigned_dynamic8";  ///< what a SchemeDesc calls it
+  static constexpr bool stores_levels = true;        ///< files bring their map along
+  static constexpr Codebook codebook = detail::make_dynamic_map<2>(false);  ///< SPEC.md 6.1
+  static constexpr detail::DynamicThresholds thresholds{codebook};  ///< ties to the even code
 };
 
 }  // namespace qfmt::inline v0

@@ -8,8 +8,8 @@ namespace qfmt::inline v0 {
 
 /// Symmetric 8-bit integers, -127..127 in two's complement: what LLM.int8() keeps weights in.
 struct Int8 {
-  static constexpr auto name = "int8";
-  static constexpr int bits = 8;
+  static constexpr auto name = "int8";  ///< what a SchemeDesc calls it
+  static constexpr int bits = 8;        ///< of a code
 
   /// The code of a value equal to absmax; codes are round(x * (peak / absmax)).
   static constexpr float peak = 127.f;

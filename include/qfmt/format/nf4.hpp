@@ -8,8 +8,9 @@ namespace qfmt::inline v0 {
 
 /// NormalFloat-4 of QLoRA, as bitsandbytes stores it: 16 levels, code 7 is zero.
 struct NF4 {
-  static constexpr auto name = "nf4";
+  static constexpr auto name = "nf4";  ///< what a SchemeDesc and a checkpoint call it
 
+  /// The 16 levels, by code, ascending.
   static constexpr Codebook codebook{
       -0x1.000000p+0f, -0x1.647362p-1f, -0x1.0cd660p-1f, -0x1.946540p-2f,  //
       -0x1.23449ap-2f, -0x1.7a6a7ep-3f, -0x1.74f0e2p-4f, 0.f,              //

@@ -15,8 +15,8 @@ namespace qfmt::inline v0::host {
 /// Blocks [first, last) of a tensor, or rows of a row-wise one. The values of different blocks
 /// share no byte, so ranges that do not overlap may be worked on at the same time.
 struct BlockRange {
-  int64_t first = 0;
-  int64_t last = 0;
+  int64_t first = 0;  ///< the first block
+  int64_t last = 0;   ///< one past the last
 };
 
 template <class R>
@@ -33,6 +33,7 @@ template <class R>
 concept OutputElementRange = ElementRange<R> &&
     std::same_as<std::ranges::range_reference_t<R>, detail::value_reference_t<R>>;
 
+/// The range as a span of dynamic extent; of const elements where the range is const.
 template <ElementRange R>
 constexpr auto as_span(R&& range) {
   return std::span<std::remove_reference_t<std::ranges::range_reference_t<R>>>(

@@ -35,7 +35,9 @@ Status dequantize(QuantizedSpan<S> in, R&& out, DequantizeOptions options = {}) 
   return dequantize<S, std::ranges::range_value_t<R>>(in, std::span(as_span(out)), options);
 }
 
-/// Decodes the blocks of `range` to their places in `out`, which is the whole tensor's.
+/// Decodes the blocks of `range` to their places in `out`, which is the whole tensor's: (in.size).
+/// Ranges that do not overlap may run at the same time.
+/// Numerics: those of dequantize. Errors: also size_mismatch where the range leaves the tensor.
 template <SchemeSpec S, OutputElementRange R>
 Status dequantize_range(QuantizedSpan<S> in, R&& out, BlockRange range,
                         DequantizeOptions options = {}) {
@@ -46,7 +48,8 @@ Status dequantize_range(QuantizedSpan<S> in, R&& out, BlockRange range,
   return {};
 }
 
-/// dequantize over an executor (Threads{}, or an engine's own).
+/// dequantize over an executor (Threads{}, or an engine's own); done when it returns.
+/// out: (in.size), row-major. Numerics and errors: those of dequantize.
 template <class Executor, SchemeSpec S, OutputElementRange R>
 Status dequantize_parallel(Executor&& executor, QuantizedSpan<S> in, R&& out,
                            DequantizeOptions options = {}) {

@@ -20,6 +20,7 @@ namespace qfmt::inline v0::host {
 
 /// One task after another on the calling thread.
 struct Serial {
+  /// body(0), body(1), ... on the calling thread.
   template <class Body>
   void operator()(int64_t tasks, Body const& body) const {
     for (int64_t task = 0; task < tasks; ++task) body(task);
@@ -31,8 +32,9 @@ struct Serial {
 /// built with -fno-exceptions, a refused thread ends the program, as std::thread's constructor then
 /// does.
 struct Threads {
-  int count = 0;
+  int count = 0;  ///< threads at most; 0: as many as the hardware has
 
+  /// Runs body(0) ... body(tasks - 1) and returns when all have returned. Allocates.
   template <class Body>
   void operator()(int64_t tasks, Body const& body) const {
     std::atomic<int64_t> next{0};

@@ -121,6 +121,9 @@ Status matmul_parallel(Executor&& executor, MatrixParts<S, Max> const& w, T cons
 }
 
 /// matmul_parallel on the calling thread.
+///     x: (m, w.cols)   y: (m, w.rows)   bias: (w.rows) or null; row-major
+///
+/// Numerics and errors: those of matmul_parallel. Neither allocates nor throws.
 template <SchemeSpec S, Element T>
 Status matmul(QuantizedMatrix<S const> w, T const* x, int64_t m, T* y,
               std::type_identity_t<T> const* bias = nullptr, MatmulOptions options = {}) {

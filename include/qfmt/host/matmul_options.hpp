@@ -13,12 +13,13 @@ enum class Activations : uint8_t {
   int8,      ///< each run of 32 may become 8-bit integers under an absmax, and the levels as well
 };
 
+/// What a matmul call may be told.
 struct MatmulOptions {
   /// A permission, not an order: where the CPU or the weights offer nothing faster, activations
   /// are taken more exactly than this says.
   Activations activations = Activations::exact;
 
-  SimdLevel simd = SimdLevel::best;
+  SimdLevel simd = SimdLevel::best;  ///< the most that may be used
 };
 
 }  // namespace qfmt::inline v0::host

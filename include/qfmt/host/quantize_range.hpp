@@ -10,8 +10,11 @@
 namespace qfmt::inline v0::host {
 
 /// Quantizes the blocks of `range`; views and values are those of the whole tensor. For plain and
-/// row-wise schemes. A non-finite value of the range is reported, with its index in the whole
-/// tensor, before anything of the range is written (unless options.single_pass).
+/// row-wise schemes. values: (out.size), row-major.
+///
+/// Numerics: the encoder's. Errors: those of quantize; size_mismatch where the range leaves the
+/// tensor; non_finite with the index in the whole tensor, before anything of the range is written
+/// (unless options.single_pass). Neither allocates nor throws.
 template <MutableScheme S, ElementRange R, class Encoder = Nearest>
   requires(!S::is_nested)
 Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encoder encoder = {},
@@ -30,6 +33,9 @@ Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encode
 
 /// Nested quantization, step 1 of 3: the plain scales of the blocks of `range` into `absmax`, which
 /// has room for every block of the tensor. Ranges may run at the same time. `out` gives the size.
+/// values: (out.size), absmax: (blocks of the whole tensor).
+///
+/// Numerics: the encoder's scale. Errors: those of quantize_range. Neither allocates nor throws.
 template <SchemeSpec S, ElementRange R, class Encoder = Nearest>
   requires(S::is_nested)
 Status absmax_range(R&& values, std::span<float> absmax, QuantizedSpan<S> out, BlockRange range,
@@ -47,7 +53,11 @@ Status absmax_range(R&& values, std::span<float> absmax, QuantizedSpan<S> out, B
   return {};
 }
 
-/// Nested quantization, step 2 of 3, once: writes the offset, the mean of all finite scales.
+/// Nested quantization, step 2 of 3, once: writes the offset, the mean of all finite scales, summed
+/// in the order that ScaleSumTree states. absmax: (blocks of the whole tensor).
+///
+/// Errors: those of the view; size_mismatch where absmax has another size. Neither allocates nor
+/// throws.
 template <MutableScheme S>
   requires(S::is_nested)
 Status nested_offset(std::span<float const> absmax, QuantizedSpan<S> out) {
@@ -62,7 +72,10 @@ Status nested_offset(std::span<float const> absmax, QuantizedSpan<S> out) {
 
 /// Nested quantization, step 3 of 3: codes and quantized scales of the blocks of `range`, which
 /// begins and ends at a multiple of 256 blocks or at the end of the tensor, so that ranges may run
-/// at the same time; size_mismatch otherwise.
+/// at the same time. values: (out.size), absmax: (blocks of the whole tensor), from step 1.
+///
+/// Numerics: those of encode_scales. Errors: those of quantize but non_finite; size_mismatch for
+/// such a range or another count of scales. Neither allocates nor throws.
 template <MutableScheme S, ElementRange R, class Encoder = Nearest>
   requires(S::is_nested)
 Status encode_range(R&& values, std::span<float const> absmax, QuantizedSpan<S> out,

@@ -19,8 +19,10 @@ template <MutableScheme S>
 class QuantizedTensor {
  public:
   QuantizedTensor() = default;
+  /// Zeroed memory for `size` values as one row. Allocates; status() says whether it could.
   explicit QuantizedTensor(int64_t size) : QuantizedTensor(1, size) {}
 
+  /// Zeroed memory for a row-major matrix. Allocates; status() says whether it could.
   QuantizedTensor(int64_t rows, int64_t cols) : placement_(placement<S>(rows, cols)) {
     if (placement_.bytes < 0) {
       status_ = {Errc::unsupported_shape};
@@ -35,6 +37,7 @@ class QuantizedTensor {
     matrix_ = place<S>(storage_.get(), rows, cols);
   }
 
+  /// Takes the memory over and leaves `other` empty.
   QuantizedTensor(QuantizedTensor&& other) noexcept { swap(other); }
   QuantizedTensor& operator=(QuantizedTensor&& other) noexcept {
     QuantizedTensor taken(std::move(other));  // leaves `other` empty
@@ -42,12 +45,16 @@ class QuantizedTensor {
     return *this;
   }
 
+  /// The values, to be written; valid while the tensor lives.
   QuantizedSpan<S> span() { return matrix_.values; }
+  /// The values, to be read.
   QuantizedSpan<S const> span() const { return matrix_.values; }
+  /// The matrix, to be written; valid while the tensor lives.
   QuantizedMatrix<S> matrix() { return matrix_; }
+  /// The matrix, to be read.
   QuantizedMatrix<S const> matrix() const { return matrix_; }
 
-  /// Bytes of memory held: storage_bytes<S>(rows, cols); 0 if empty.
+  /// Bytes of memory held: `storage_bytes<S>(rows, cols)`; 0 if empty.
   int64_t bytes() const { return storage_ == nullptr ? 0 : placement_.bytes; }
 
   /// Bits of codes and scales per value, without padding; 0 if there are no values.
@@ -56,6 +63,7 @@ class QuantizedTensor {
     return 8.0 * static_cast<double>(placement_.payload) / static_cast<double>(placement_.size);
   }
 
+  /// ok, or why the tensor is empty: out_of_memory, unsupported_shape.
   Status status() const { return status_; }
 
  private:

@@ -17,7 +17,8 @@ namespace qfmt::inline v0::host {
 
 /// Decodes a matrix or a slice of one. out: (in.rows, in.cols), row-major. Numerics are those of
 /// dequantize on spans: the bits that the same values have there.
-/// Errors: those of the view; size_mismatch where the slice or `out` does not fit.
+/// Errors: those of the view; size_mismatch where the slice or `out` does not fit. Neither
+/// allocates nor throws.
 template <SchemeSpec S, Element T>
 Status dequantize(QuantizedMatrix<S const> in, std::span<T> out) {
   if (Errc const e = check(in.values); e != Errc::ok) return {e};
@@ -42,6 +43,7 @@ Status dequantize(QuantizedMatrix<S const> in, std::span<T> out) {
   }
   return {};
 }
+/// The same for ranges, the type taken from `out`.
 template <SchemeSpec S, OutputElementRange R>
 Status dequantize(QuantizedMatrix<S> in, R&& out) {
   using T = std::ranges::range_value_t<R>;
@@ -106,10 +108,10 @@ void pack_whole_rows(QuantizedMatrix<S> const& in, QuantizedSpan<P> const& out) 
 }  // namespace detail
 
 /// A rank's own copy of a slice: the covering blocks and their scales, nothing computed but f32
-/// scales in place of nested ones where P is PlainOf<S>. `out.values` is memory for
+/// scales in place of nested ones where P is `PlainOf<S>`. `out.values` is memory for
 /// packed_layout(in, P::is_nested).size values; `out` becomes the matrix over it and decodes to
-/// exactly the slice. Gaps between rows are zero bytes. Row-wise
-/// schemes: a slice does not reach over the end of a row.
+/// exactly the slice. Gaps between rows are zero bytes. Row-wise schemes: a slice does not reach
+/// over the end of a row. Neither allocates nor throws.
 /// Errors: those of the views; unsupported_shape where there is no such copy; size_mismatch.
 template <SchemeSpec S, MutableScheme P>
 Status pack(QuantizedMatrix<S> in, QuantizedMatrix<P>& out) {
@@ -152,14 +154,16 @@ Status pack(QuantizedMatrix<S> in, QuantizedMatrix<P>& out) {
 
 /// What quantizing a slice anew adds to the error that its codes have already.
 struct Requantized {
-  Status status;
+  Status status;          ///< what requantize came to
   double max_error = 0.;  ///< largest |new - old| of the decoded values
-  double rms_error = 0.;
+  double rms_error = 0.;  ///< root mean square of what the second quantization changed
 };
 
 /// A slice in blocks of its own, as bitsandbytes lays out a matrix of its shape: the only such copy
 /// that a cut inside a block allows, and one that loses accuracy. Decodes, quantizes, and measures
-/// what that added. scratch, again: (rows * cols) each. out: (rows * cols) values.
+/// what that added. scratch, again: (rows * cols) each. out: (rows * cols) values. Numerics: those
+/// of dequantize and of the encoder; the errors are taken in f64. Errors, as `status`: those of
+/// dequantize and quantize. Neither allocates nor throws.
 template <MutableScheme D, SchemeSpec S, class Encoder = Nearest>
 Requantized requantize(QuantizedMatrix<S> in, QuantizedSpan<D> out, std::span<float> scratch,
                        std::span<float> again, Encoder encoder = {}) {
@@ -177,9 +181,10 @@ Requantized requantize(QuantizedMatrix<S> in, QuantizedSpan<D> out, std::span<fl
   return result;
 }
 
-/// One rank's flat shard of any bytes, padded with zeros. shard: (flat_shard_bytes). Bytes are
-/// copied as bytes whatever they mean: no NaN is ever rewritten. size_mismatch where `shard` has
-/// another size.
+/// One rank's flat shard of any bytes, padded with zeros. whole: (bytes), shard:
+/// (flat_shard_bytes). Bytes are copied as bytes whatever they mean: no NaN is ever rewritten.
+/// Errors: size_mismatch where `shard` has another size, or rank, ranks or alignment is none.
+/// Neither allocates nor throws.
 inline Status scatter_flat(std::span<std::byte const> whole, int64_t ranks, int64_t rank,
                            std::span<std::byte> shard, int64_t alignment = 1) {
   auto const bytes = static_cast<int64_t>(whole.size());
@@ -193,7 +198,8 @@ inline Status scatter_flat(std::span<std::byte const> whole, int64_t ranks, int6
   return {};
 }
 
-/// Puts one rank's shard back into its place in the whole.
+/// Puts one rank's shard back into its place in the whole. shard: (flat_shard_bytes), whole:
+/// (bytes). Errors: those of scatter_flat.
 inline Status gather_flat(std::span<std::byte const> shard, int64_t ranks, int64_t rank,
                           std::span<std::byte> whole, int64_t alignment = 1) {
   auto const bytes = static_cast<int64_t>(whole.size());

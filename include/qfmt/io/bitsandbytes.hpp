@@ -76,7 +76,7 @@ void write_row_scales(PieceWriter& write, QuantizedWeight const& weight,
 
 /// What follows the scales of a 4-bit weight: the maps and the state; of nested scales, `levels` is
 /// the map they were made with, null for the built-in one. For writers that stream codes and scales
-/// themselves.
+/// themselves. Errors: those of the writer.
 template <CodebookFormat F>
 [[nodiscard]] Error write_maps_and_state(SafetensorsWriter& writer, QuantizedWeight const& weight,
                                          float const* levels = nullptr) {
@@ -132,6 +132,7 @@ template <SchemeSpec S>
     return write_maps_and_state<typename S::format>(writer, weight, levels);
   }
 }
+/// The same for a weight of this name, type and shape under S. Errors: those above.
 template <SchemeSpec S>
 [[nodiscard]] Error write_quantized(SafetensorsWriter& writer, TensorInfo const& weight,
                                     QuantizedSpan<S const> values) {

@@ -15,7 +15,8 @@ namespace qfmt::inline v0::io {
 /// The files of a checkpoint, open; a TensorSource over all of them. Move-only.
 class Checkpoint {
  public:
-  static constexpr char const* file_name = "model.safetensors";
+  static constexpr char const* file_name = "model.safetensors";  ///< of a model in one file
+  /// Of a model in several.
   static constexpr char const* index_name = "model.safetensors.index.json";
 
   /// `path`: a file, or a folder with an index or a model.safetensors. Every shard is opened and
@@ -41,7 +42,9 @@ class Checkpoint {
     return Result<Checkpoint>(std::move(checkpoint));
   }
 
+  /// Takes the files over.
   Checkpoint(Checkpoint&&) = default;
+  /// Takes the files over.
   Checkpoint& operator=(Checkpoint&&) = default;
 
   /// In the order of their names.
@@ -50,11 +53,13 @@ class Checkpoint {
   /// Whether an index says which file holds what.
   bool is_sharded() const { return sharded_; }
 
+  /// The tensor of that name with its bytes, valid while this lives; nothing where there is none.
   std::optional<StoredTensor> locate(std::string_view name) const {
     auto const at = file_of_.find(std::string(name));
     return at == file_of_.end() ? std::nullopt : files_[at->second].locate(name);
   }
 
+  /// visitor(StoredTensor) for every tensor, file by file, in order of offset.
   template <class Visitor>
   void visit(Visitor&& visitor) const {
     for (SafetensorsFile const& file : files_) file.visit(visitor);

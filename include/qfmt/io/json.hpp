@@ -94,7 +94,8 @@ inline std::string without_python_numbers(std::string_view text) {
 }  // namespace detail
 
 /// parse_json of what Python's json module writes: NaN and the infinities may stand for numbers, as
-/// in some models' config.json, and become strings that python_json_text() turns back.
+/// in some models' config.json, and become strings that python_json_text() turns back. Errors:
+/// those of parse_json.
 inline Result<Json> parse_python_json(std::string_view text, std::string const& subject,
                                       int depth) {
   return parse_json(detail::without_python_numbers(text), subject, depth);
@@ -114,6 +115,7 @@ inline std::string python_json_text(Json const& json) {
 /// The fields of an object, with errors in the name of `subject`.
 class JsonFields {
  public:
+  /// Of an object that outlives this; `subject` names it in errors.
   JsonFields(Json const& object, std::string subject)
       : object_(object), subject_(std::move(subject)) {}
 
@@ -123,11 +125,12 @@ class JsonFields {
     return at == object_.end() ? nullptr : &*at;
   }
 
+  /// invalid_header with this detail.
   Error wrong(std::string detail) const {
     return {{Errc::invalid_header}, subject_, std::move(detail)};
   }
 
-  /// An error where the object has a field that is none of these.
+  /// invalid_header where the object has a field that is none of these.
   Error check_names(std::span<std::string_view const> known) const {
     for (auto const& item : object_.items())
       if (std::find(known.begin(), known.end(), item.key()) == known.end())

@@ -24,8 +24,11 @@ namespace qfmt::inline v0::io {
 class FileDescriptor {
  public:
   FileDescriptor() = default;
+  /// Owns the descriptor from here on; negative: none.
   explicit FileDescriptor(int fd) : fd_(fd) {}
+  /// Takes the descriptor over.
   FileDescriptor(FileDescriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  /// Swaps; the other closes what this had.
   FileDescriptor& operator=(FileDescriptor&& other) noexcept {
     std::swap(fd_, other.fd_);
     return *this;
@@ -33,7 +36,9 @@ class FileDescriptor {
   ~FileDescriptor() {
     if (fd_ >= 0) ::close(fd_);
   }
+  /// The descriptor, or -1.
   int get() const { return fd_; }
+  /// True where a file is open.
   explicit operator bool() const { return fd_ >= 0; }
 
  private:
@@ -43,6 +48,7 @@ class FileDescriptor {
 /// A whole file, read-only in memory. Move-only.
 class MappedFile {
  public:
+  /// Maps a regular file. Errors: file_error with the errno.
   static Result<MappedFile> open(std::filesystem::path const& path) {
     MappedFile file;
     file.path_ = path.string();
@@ -60,12 +66,14 @@ class MappedFile {
     return Result<MappedFile>(std::move(file));
   }
 
+  /// Takes the mapping over.
   MappedFile(MappedFile&& other) noexcept
       : path_(std::move(other.path_)),
         fd_(std::move(other.fd_)),
         copy_(std::move(other.copy_)),
         data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)) {}
+  /// Swaps; the other unmaps what this had.
   MappedFile& operator=(MappedFile&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(fd_, other.fd_);
@@ -78,7 +86,9 @@ class MappedFile {
     if (is_mapped()) ::munmap(const_cast<std::byte*>(data_), size_);
   }
 
+  /// As it was opened.
   std::string const& path() const { return path_; }
+  /// The file, valid while this lives.
   std::span<std::byte const> bytes() const { return {data_, size_}; }
 
   /// Says that the file will be read from its beginning to its end: the system reads ahead, and
@@ -100,8 +110,9 @@ class MappedFile {
     ::madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
   }
 
-  /// An error if the file has been cut since it was opened: touching what is gone would raise
-  /// SIGBUS. Ask before reading far into a file that another process may change.
+  /// file_truncated if the file has been cut since it was opened: touching what is gone would raise
+  /// SIGBUS. Else errors are file_error. Ask before reading far into a file that another process
+  /// may change.
   [[nodiscard]] Error check_unchanged() const {
     struct stat info {};
     if (::fstat(fd_.get(), &info) != 0) return system_error(path_, "reading its size");

@@ -14,10 +14,10 @@ namespace qfmt::inline v0::io {
 
 /// What no sound file exceeds. The first is the format's own limit.
 struct SafetensorsLimits {
-  static constexpr std::uint64_t header_bytes = 100'000'000;
-  static constexpr std::size_t tensors = 1'000'000;
-  static constexpr std::size_t rank = 64;
-  static constexpr std::size_t name_bytes = 4096;
+  static constexpr std::uint64_t header_bytes = 100'000'000;  ///< 100 MB
+  static constexpr std::size_t tensors = 1'000'000;           ///< of one file
+  static constexpr std::size_t rank = 64;                     ///< dimensions of a tensor
+  static constexpr std::size_t name_bytes = 4096;             ///< of a tensor
 };
 
 namespace detail {

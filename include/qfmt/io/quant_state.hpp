@@ -18,20 +18,25 @@ namespace qfmt::inline v0::io {
 
 /// Where the values of a packed slice lie among its flat values (PackedLayout); native files only.
 struct StoredSlice {
-  std::int64_t rows = 0, cols = 0, row_stride = 0, origin = 0;
+  std::int64_t rows = 0;        ///< of the matrix over the flat values
+  std::int64_t cols = 0;        ///< of the matrix over the flat values
+  std::int64_t row_stride = 0;  ///< values
+  std::int64_t origin = 0;      ///< values
 
+  /// Equal in every field.
   friend bool operator==(StoredSlice const&, StoredSlice const&) = default;
 };
 
 /// What the blob says. `dtype` is that of the original weight.
 struct QuantState {
-  std::string quant_type;  // "nf4", "fp4", or another format's name in a native file
-  int block_size = 64;
-  Dtype dtype = Dtype::F32;
-  std::vector<std::int64_t> shape;
+  std::string quant_type;              // "nf4", "fp4", or another format's name in a native file
+  int block_size = 64;                 ///< values per scale
+  Dtype dtype = Dtype::F32;            ///< of the original: F32, F16 or BF16
+  std::vector<std::int64_t> shape;     ///< of the original; of a packed slice its flat size
   std::optional<float> nested_offset;  // set: scales are quantized themselves
-  std::optional<StoredSlice> slice;
+  std::optional<StoredSlice> slice;    ///< native files only
 
+  /// The scheme that the blob describes; valid while this lives.
   SchemeDesc desc() const { return {quant_type, block_size, false, nested_offset.has_value()}; }
 };
 

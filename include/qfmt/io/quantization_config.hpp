@@ -15,16 +15,16 @@ namespace qfmt::inline v0::io {
 
 /// The fields, with transformers' names and defaults.
 struct QuantizationConfig {
-  bool load_in_8bit = false;
-  bool load_in_4bit = false;
-  double llm_int8_threshold = 6.0;
+  bool load_in_8bit = false;        ///< LLM.int8(): row-wise Int8
+  bool load_in_4bit = false;        ///< NF4 or FP4 in blocks of 64
+  double llm_int8_threshold = 6.0;  ///< activations from here on are outliers; 0: none
   std::optional<std::vector<std::string>> llm_int8_skip_modules;  // for 4 bit, too
-  bool llm_int8_enable_fp32_cpu_offload = false;
-  bool llm_int8_has_fp16_weight = false;
-  Dtype bnb_4bit_compute_dtype = Dtype::F32;
-  std::string bnb_4bit_quant_type = "fp4";
-  bool bnb_4bit_use_double_quant = false;
-  Dtype bnb_4bit_quant_storage = Dtype::U8;
+  bool llm_int8_enable_fp32_cpu_offload = false;  ///< transformers' own; kept, not acted on
+  bool llm_int8_has_fp16_weight = false;          ///< weights stay 16 bits
+  Dtype bnb_4bit_compute_dtype = Dtype::F32;      ///< of activations and results: F32, F16 or BF16
+  std::string bnb_4bit_quant_type = "fp4";        ///< "nf4" or "fp4"
+  bool bnb_4bit_use_double_quant = false;         ///< nested scales
+  Dtype bnb_4bit_quant_storage = Dtype::U8;       ///< how codes are declared in files
 
   /// The scheme of linear weights; nothing where the config quantizes none: neither flag is set, or
   /// llm_int8_has_fp16_weight keeps the weights in 16 bits.
@@ -50,12 +50,14 @@ struct QuantizationConfig {
   /// The outlier threshold of int8_matmul, 0 for none.
   float threshold() const { return load_in_8bit ? static_cast<float>(llm_int8_threshold) : 0.f; }
 
-  /// fn.template operator()<T>() for the type in which a 4-bit matmul computes.
+  /// `fn.template operator()<T>()` for the type in which a 4-bit matmul computes. Errors: those of
+  /// fn; unsupported_dtype where none is set that weights can have.
   template <class Fn>
   Status with_compute_type(Fn&& fn) const {
     return with_element_type(bnb_4bit_compute_dtype, std::forward<Fn>(fn));
   }
 
+  /// Equal in every field.
   friend bool operator==(QuantizationConfig const&, QuantizationConfig const&) = default;
 };
 

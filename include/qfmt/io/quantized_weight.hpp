@@ -28,6 +28,7 @@ struct StoredAs {
   /// (1, codes) in place of (codes, 1): bitsandbytes then takes the decoded matrix's transpose.
   bool transposed = false;
 
+  /// Equal in both fields.
   friend bool operator==(StoredAs const&, StoredAs const&) = default;
 };
 
@@ -37,10 +38,10 @@ struct QuantizedWeight {
   /// Its format names a static string, or for a format that only its author knows part of a name
   /// in the file, valid while the file is open.
   SchemeDesc desc;
-  Dtype dtype = Dtype::F16;         // of the original; int8 files do not say
-  std::vector<std::int64_t> shape;  // of the original
-  float offset = 0.f;               // of nested scales
-  StoredAs stored = {};
+  Dtype dtype = Dtype::F16;               // of the original; int8 files do not say
+  std::vector<std::int64_t> shape;        // of the original
+  float offset = 0.f;                     // of nested scales
+  StoredAs stored = {};                   ///< how 4-bit codes are declared
   std::optional<StoredSlice> slice = {};  // set: `shape` is the flat size of a packed slice
 };
 
@@ -50,6 +51,7 @@ constexpr bool bitsandbytes_loads(SchemeDesc const& desc) {
   if (desc.row_wise) return desc.format == Int8::name;
   return (desc.format == NF4::name || desc.format == FP4::name) && desc.block_size >= 32;
 }
+/// The same for a scheme known at compile time.
 template <SchemeSpec S>
 constexpr bool bitsandbytes_loads() {
   return bitsandbytes_loads(desc_of<std::remove_const_t<S>>);
@@ -81,6 +83,7 @@ inline std::string module_of(std::string const& weight) {
 inline std::string int8_scales_name(std::string const& weight) {
   return detail::module_of(weight) + ".SCB";
 }
+/// P.weight_format of P.weight.
 inline std::string int8_format_name(std::string const& weight) {
   return detail::module_of(weight) + ".weight_format";
 }

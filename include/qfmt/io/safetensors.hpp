@@ -20,10 +20,11 @@ namespace qfmt::inline v0::io {
 
 /// A tensor of a file with its bytes, valid while the file lives.
 struct StoredTensor {
-  TensorInfo const* info;
-  std::span<std::byte const> bytes;
-  std::string const* file;  // its path
+  TensorInfo const* info;            ///< name, type, shape
+  std::span<std::byte const> bytes;  ///< any alignment
+  std::string const* file;           // its path
 
+  /// What errors call it: "NAME in FILE".
   std::string subject() const { return info->name + " in " + *file; }
 };
 
@@ -53,10 +54,15 @@ class SafetensorsFile {
     return SafetensorsFile(std::move(*file), std::move(*header));
   }
 
+  /// As it was opened.
   std::string const& path() const { return file_.path(); }
+  /// The strings of __metadata__, in file order.
   Metadata const& metadata() const { return header_.metadata; }
+  /// All tensors by offset.
   std::vector<TensorInfo> const& tensors() const { return header_.tensors; }  // by offset
+  /// Where the data part begins.
   std::int64_t header_bytes() const { return header_.data_begin; }
+  /// Of the whole file.
   std::int64_t file_bytes() const { return static_cast<std::int64_t>(file_.bytes().size()); }
 
   /// The tensor of that name, or null.
@@ -86,7 +92,7 @@ class SafetensorsFile {
       visitor(StoredTensor{&tensor, bytes(tensor), &file_.path()});
   }
 
-  /// An error if the file has been cut since it was opened.
+  /// Errors: file_truncated if the file has been cut since it was opened; file_error.
   [[nodiscard]] Error check_unchanged() const { return file_.check_unchanged(); }
 
   /// Says that the file will be read from its beginning to its end.
@@ -135,7 +141,9 @@ class SafetensorsWriter {
     return Result<SafetensorsWriter>(std::move(writer));  // nvcc moves into it only when told
   }
 
+  /// Takes the unfinished file over.
   SafetensorsWriter(SafetensorsWriter&& other) noexcept { swap(other); }
+  /// Swaps; the other deletes what this had, if unfinished.
   SafetensorsWriter& operator=(SafetensorsWriter&& other) noexcept {
     swap(other);
     return *this;
@@ -144,7 +152,9 @@ class SafetensorsWriter {
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
   }
 
+  /// All tensors in file order.
   std::vector<TensorInfo> const& tensors() const { return tensors_; }  // in file order
+  /// Of the whole file when it is complete.
   std::int64_t file_bytes() const {
     return data_begin_ + (tensors_.empty() ? 0 : tensors_.back().end);
   }

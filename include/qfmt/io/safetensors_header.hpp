@@ -60,7 +60,9 @@ inline std::optional<std::string> quoted(std::string const& text) {
 
 }  // namespace detail
 
-/// Reads and checks the header of a whole file in memory. `file` names it in errors.
+/// Reads and checks the header of a whole file in memory. `file` names it in errors. Errors:
+/// file_truncated, file_has_trailing_bytes, header_too_large, invalid_json, invalid_header,
+/// duplicate_name, unsupported_dtype, invalid_offsets, size_overflow.
 inline Result<SafetensorsHeader> parse_safetensors(std::span<std::byte const> bytes,
                                                    std::string const& file) {
   auto const error = [&](Errc code, char const* detail) { return Error{{code}, file, detail}; };
@@ -92,7 +94,8 @@ inline Result<SafetensorsHeader> parse_safetensors(std::span<std::byte const> by
 
 /// Gives the tensors their places (the order of the format's own writer: element types of greater
 /// alignment first, then by name) and returns the file's first bytes, length and padding included.
-/// Offsets of `tensors` are ignored and set.
+/// Offsets of `tensors` are ignored and set. Errors: duplicate_name, invalid_header, size_overflow,
+/// header_too_large.
 inline Result<std::string> serialize_safetensors(std::vector<TensorInfo>& tensors,
                                                  Metadata const& metadata,
                                                  std::string const& file) {

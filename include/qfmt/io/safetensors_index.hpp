@@ -13,6 +13,7 @@
 
 namespace qfmt::inline v0::io {
 
+/// What an index says.
 struct SafetensorsIndex {
   std::optional<std::int64_t> total_size;         // bytes of all tensors, where it is stated
   std::map<std::string, std::string> weight_map;  // tensor -> file name, no folder

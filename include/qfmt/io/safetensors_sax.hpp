@@ -19,8 +19,10 @@
 
 namespace qfmt::inline v0::io {
 
+/// Strings by name, in file order.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
+/// What a header says.
 struct SafetensorsHeader {
   Metadata metadata;                // in file order
   std::vector<TensorInfo> tensors;  // in order of offset

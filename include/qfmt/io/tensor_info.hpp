@@ -43,11 +43,13 @@ enum class Dtype {
   U64
 };
 
+/// What is known of an element type.
 struct DtypeTraits {
-  std::string_view name;
-  int bits;  // of one value
+  std::string_view name;  ///< in a safetensors header
+  int bits;               // of one value
 };
 
+/// By Dtype.
 inline constexpr std::array<DtypeTraits, 22> dtype_table{{
     {"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
     {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
@@ -56,27 +58,32 @@ inline constexpr std::array<DtypeTraits, 22> dtype_table{{
     {"I64", 64},        {"U64", 64},
 }};
 
+/// Name and width of an element type.
 constexpr DtypeTraits traits_of(Dtype dtype) {
   return dtype_table[static_cast<std::size_t>(dtype)];
 }
 
+/// The element type of that name in a safetensors header; nothing where there is none.
 constexpr std::optional<Dtype> dtype_named(std::string_view name) {
   for (std::size_t i = 0; i < dtype_table.size(); ++i)
     if (dtype_table[i].name == name) return static_cast<Dtype>(i);
   return std::nullopt;
 }
 
+/// One tensor of a header.
 struct TensorInfo {
-  std::string name;
-  Dtype dtype = Dtype::U8;
+  std::string name;                 ///< unique in its file
+  Dtype dtype = Dtype::U8;          ///< of one value
   std::vector<std::int64_t> shape;  // empty: one value
   std::int64_t begin = 0;           // bytes, from the start of the data part
-  std::int64_t end = 0;
+  std::int64_t end = 0;             ///< one past its last byte
 
+  /// Bytes of its data.
   std::int64_t bytes() const { return end - begin; }
 };
 
-/// Values of a shape; size_overflow where they do not fit 63 bits. Zero dimensions count last, so
+/// Values of a shape. Errors: invalid_header for a negative dimension; size_overflow where they do
+/// not fit 63 bits. Zero dimensions count last, so
 /// that [2^40, 2^40, 0] is refused like [2^40, 2^40].
 inline Result<std::int64_t> value_count(std::string const& name,
                                         std::vector<std::int64_t> const& shape) {
@@ -93,7 +100,8 @@ inline Result<std::int64_t> value_count(std::string const& name,
   return empty ? 0 : count;
 }
 
-/// Bytes that a tensor of this type and shape takes.
+/// Bytes that a tensor of this type and shape takes. Errors: those of value_count; size_overflow;
+/// invalid_header where the values do not fill whole bytes.
 inline Result<std::int64_t> byte_count(std::string const& name, Dtype dtype,
                                        std::vector<std::int64_t> const& shape) {
   auto const count = value_count(name, shape);

@@ -31,14 +31,15 @@ constexpr std::string_view torch_name(Dtype dtype) {
   return {};
 }
 
+/// The element type of PyTorch's name; nothing for what bitsandbytes' settings do not name.
 constexpr std::optional<Dtype> torch_dtype_named(std::string_view name) {
   for (auto const& known : detail::torch_dtypes)
     if (known.name == name) return known.dtype;
   return std::nullopt;
 }
 
-/// fn.template operator()<T>() for the element type that `dtype` names; Errc::unsupported_dtype
-/// where weights and activations cannot be of it.
+/// `fn.template operator()<T>()` for the element type that `dtype` names. Errors: those of fn;
+/// unsupported_dtype where weights and activations cannot be of it.
 template <class Fn>
 Status with_element_type(Dtype dtype, Fn&& fn) {
   switch (dtype) {

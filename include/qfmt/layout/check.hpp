@@ -9,6 +9,7 @@
 
 namespace qfmt::inline v0 {
 
+/// ok, null_pointer, or misaligned for its type. Dereferences nothing.
 template <class T>
 QFMT_HD constexpr Errc check_pointer(T const* p) {
   if (p == nullptr) return Errc::null_pointer;
@@ -32,19 +33,21 @@ QFMT_HD constexpr Errc check_floats(Scales const& scales) {
 }
 }  // namespace detail
 
-/// What must hold of the scales of `size` > 0 values. A scale policy of one's own brings an
-/// overload.
+/// What must hold of the scales of `size` > 0 values: null_pointer, misaligned. A scale policy of
+/// one's own brings an overload.
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check_scales(PlainScales<S> const& scales, int64_t) {
   return detail::check_floats(scales);
 }
 
+/// unsupported_shape where the rows do not divide the size; null_pointer; misaligned.
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check_scales(RowScales<S> const& scales, int64_t size) {
   if (scales.row_length <= 0 || size % scales.row_length != 0) return Errc::unsupported_shape;
   return detail::check_floats(scales);
 }
 
+/// size_mismatch where there is another count of scales; an error of the inner view or the offset.
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check_scales(NestedScales<S> const& scales, int64_t size) {
   if (scales.absmax.size != block_count<S>(size)) return Errc::size_mismatch;

@@ -35,6 +35,7 @@ QFMT_HD constexpr Errc check_matmul(QuantizedMatrix<S> const& w, T const* x, int
   return detail::check_matmul_operands(w.rows, w.cols, x, m, y, bias);
 }
 
+/// The same for merged weights.
 template <SchemeSpec S, int Max, Element T>
 QFMT_HD constexpr Errc check_matmul(MatrixParts<S, Max> const& w, T const* x, int64_t m, T const* y,
                                     stl::type_identity_t<T> const* bias) {

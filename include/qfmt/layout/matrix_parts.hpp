@@ -12,9 +12,10 @@ template <SchemeSpec S, int Max = 4>
 struct MatrixParts {
   static_assert(Max >= 1);
 
-  QuantizedMatrix<S> part[Max]{};
-  int count = 0;  // parts in use, at most Max
+  QuantizedMatrix<S> part[Max]{};  ///< one below the other
+  int count = 0;                   // parts in use, at most Max
 
+  /// Of every part of a valid view.
   QFMT_HD constexpr int64_t cols() const { return count > 0 ? part[0].cols : 0; }
   /// Of a valid view.
   QFMT_HD constexpr int64_t rows() const {
@@ -23,6 +24,7 @@ struct MatrixParts {
     return sum;
   }
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator MatrixParts<C, Max>() const {
     MatrixParts<C, Max> r;

@@ -48,13 +48,14 @@ QFMT_HD constexpr Placement placement(int64_t rows, int64_t cols) {
   return p;
 }
 
-/// Bytes that place<S> needs for a tensor; -1 where a dimension is negative or the size too large.
+/// Bytes that `place<S>` needs for a tensor; -1 where a dimension is negative or the size too
+/// large.
 template <SchemeSpec S>
 QFMT_HD constexpr int64_t storage_bytes(int64_t rows, int64_t cols) {
   return placement<S>(rows, cols).bytes;
 }
 
-/// Lays a tensor out in `storage`: storage_bytes<S>(rows, cols) bytes of host or device memory,
+/// Lays a tensor out in `storage`: `storage_bytes<S>(rows, cols)` bytes of host or device memory,
 /// aligned to 4 bytes at least (16 for the fastest kernels). Touches no memory. Where the shape
 /// cannot be laid out or storage is null, an empty matrix (0 x 0, null pointers) comes back.
 template <MutableScheme S>

@@ -10,12 +10,13 @@ namespace qfmt::inline v0 {
 /// of `values`. Blocks run over the flat values, so a slice by rows or columns needs no copy.
 template <SchemeSpec S>
 struct QuantizedMatrix {
-  QuantizedSpan<S> values{};
-  int64_t rows = 0;
-  int64_t cols = 0;
+  QuantizedSpan<S> values{};  ///< flat, of the whole tensor
+  int64_t rows = 0;           ///< of the matrix
+  int64_t cols = 0;           ///< of the matrix
   int64_t row_stride = cols;  // values
   int64_t origin = 0;         // values
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator QuantizedMatrix<C>() const {
     return {values, rows, cols, row_stride, origin};

@@ -24,6 +24,7 @@ template <SchemeSpec S>
 struct PlainScales {
   same_const_t<S, float>* absmax = nullptr;  // (blocks)
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator PlainScales<C>() const { return {absmax}; }
 };
@@ -35,6 +36,7 @@ struct PlainScales<S> {
   same_const_t<S, float>* absmax = nullptr;  // (blocks)
   float const* levels = nullptr;             // (16 or 256), or null for the built-in map
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator PlainScales<C>() const {
     return {absmax, levels};
@@ -45,8 +47,9 @@ struct PlainScales<S> {
 template <SchemeSpec S>
 struct RowScales {
   same_const_t<S, float>* absmax = nullptr;  // (rows)
-  int64_t row_length = 0;
+  int64_t row_length = 0;                    ///< values
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator RowScales<C>() const {
     return {absmax, row_length};
@@ -58,9 +61,10 @@ template <SchemeSpec S>
   requires StoresLevels<typename S::format>
 struct RowScales<S> {
   same_const_t<S, float>* absmax = nullptr;  // (rows)
-  int64_t row_length = 0;
-  float const* levels = nullptr;  // (16 or 256), or null for the built-in map
+  int64_t row_length = 0;                    ///< values
+  float const* levels = nullptr;             // (16 or 256), or null for the built-in map
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator RowScales<C>() const {
     return {absmax, row_length, levels};
@@ -74,6 +78,7 @@ struct NestedScales {
   QuantizedSpan<same_const_t<S, AbsmaxScheme>> absmax{};  // (blocks)
   same_const_t<S, float>* offset = nullptr;               // (1)
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator NestedScales<C>() const {
     return {absmax, offset};
@@ -109,6 +114,7 @@ struct QuantizedSpan {
   ScalesOf<S> scales{};                       // (block_count<S>(size))
   int64_t size = 0;                           // values
 
+  /// To the read-only view.
   template <class C>
   requires AddsConst<S, C> QFMT_HD constexpr operator QuantizedSpan<C>() const {
     return {codes, scales, size};

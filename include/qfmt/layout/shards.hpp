@@ -18,8 +18,8 @@ namespace qfmt::inline v0 {
 
 /// `count` rows, columns or bytes from `first` on.
 struct Part {
-  int64_t first = 0;
-  int64_t count = 0;
+  int64_t first = 0;  ///< of the part
+  int64_t count = 0;  ///< how many
 };
 
 /// What `rank` of `ranks` gets of `extent` rows or columns: parts in order, each of as many
@@ -58,10 +58,12 @@ QFMT_HD constexpr QuantizedMatrix<S> slice(QuantizedMatrix<S> const& m, Part row
   return {m.values, rows.count, cols.count, m.row_stride,
           m.origin + rows.first * m.row_stride + cols.first};
 }
+/// Rows of a matrix, over the same bytes. An empty matrix where they are not in it.
 template <SchemeSpec S>
 QFMT_HD constexpr QuantizedMatrix<S> slice_rows(QuantizedMatrix<S> const& m, Part rows) {
   return slice(m, rows, {0, m.cols});
 }
+/// Columns of a matrix, over the same bytes. An empty matrix where they are not in it.
 template <SchemeSpec S>
 QFMT_HD constexpr QuantizedMatrix<S> slice_cols(QuantizedMatrix<S> const& m, Part cols) {
   return slice(m, {0, m.rows}, cols);

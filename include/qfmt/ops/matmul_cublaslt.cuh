@@ -120,9 +120,14 @@ Status matmul_dequantized(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const
   return matmul_dequantized(handle, parts, x, m, y, bias, workspace, stream);
 }
 
-/// device::matmul for every m: up to 32 rows of 16-bit x, and whatever asks for batch invariance,
-/// by the kernels of ops/matmul.cuh, the rest by matmul_dequantized; float without a workspace, and
-/// whatever has no columns, by the former as well. A workspace that is given has to suffice.
+/// device::matmul for every m, of one matrix or merged weights: up to 32 rows of 16-bit x, and
+/// whatever asks for batch invariance, by the kernels of ops/matmul.cuh, the rest by
+/// matmul_dequantized; float without a workspace, and whatever has no columns, by the former as
+/// well. A workspace that is given has to suffice.
+///     x: (m, cols)   y: (m, rows)   bias: (rows) or null; row-major
+///
+/// Stream-ordered; allocates nothing itself; may be captured into a graph. Numerics and errors:
+/// those of the function that is taken.
 template <class W, Element T>
 Status matmul(cublasLtHandle_t handle, W const& w, T const* x, int64_t m, T* y,
               std::type_identity_t<T> const* bias, Workspace workspace, cudaStream_t stream,

@@ -18,8 +18,10 @@ struct MatmulTuning {
   int splits = 0;     ///< warps that share the k of a row within a block
   int cluster = 0;    ///< blocks that share the k of a tile: 1, 2, 4 or 8; 1 below sm_90
   int blocks = 0;     ///< at most so many blocks along the rows; more tiles than that: several each
+  int columns = 0;    ///< of matmul_wgmma: rows of x in a tile, 32, 64, 128 or 256
 };
 
+/// What a matmul on a device may be told.
 struct MatmulOptions {
   /// The same bits for a row of y whatever m is: k is divided by the weights' shape alone.
   bool batch_invariant = false;
@@ -28,13 +30,13 @@ struct MatmulOptions {
   /// it waits for it; x and bias after. For weights that no kernel still under way writes. sm_90.
   bool begins_early = true;
 
-  MatmulTuning tuning{};
+  MatmulTuning tuning{};  ///< all chosen, if not named
 };
 
 /// What the division depends on of a GPU.
 struct DeviceLimits {
-  int sm = 0;  ///< 10 * major + minor of the compute capability
-  int multiprocessors = 0;
+  int sm = 0;                        ///< 10 * major + minor of the compute capability
+  int multiprocessors = 0;           ///< of the device
   int shared_bytes = 0;              ///< of one block at most, with the opt-in
   int reserved_shared_bytes = 1024;  ///< of each block's shared memory, before its own
 };

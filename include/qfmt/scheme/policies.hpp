@@ -18,8 +18,8 @@ struct scale;        ///< how the scales themselves are kept
 /// What a code means: Format<NF4>, or a format of your own.
 template <FormatSpec F>
 struct Format {
-  using policy_axis = axis::format;
-  using type = F;
+  using policy_axis = axis::format;  ///< the axis it sits on
+  using type = F;                    ///< the format
   static_assert(detail::levels_are_finite<F>(),
                 "qfmt::Format<F>: every level of F::codebook must be finite");
 };
@@ -29,20 +29,20 @@ template <int N>
 struct BlockSize {
   static_assert(N >= 16 && N <= 4096 && (N & (N - 1)) == 0,
                 "qfmt::BlockSize<N>: N must be a power of two from 16 to 4096");
-  using policy_axis = axis::granularity;
-  static constexpr int value = N;
+  using policy_axis = axis::granularity;  ///< the axis it sits on
+  static constexpr int value = N;         ///< values
 };
 
 /// One scale for each row, as LLM.int8() weights have it.
 struct RowWise {
-  using policy_axis = axis::granularity;
+  using policy_axis = axis::granularity;  ///< the axis it sits on
 };
 
 /// true: scales are kept as 8-bit codes themselves: Dynamic8 of (absmax - offset) in blocks of 256.
 template <bool On>
 struct DoubleQuant {
-  using policy_axis = axis::scale;
-  static constexpr bool value = On;
+  using policy_axis = axis::scale;   ///< the axis it sits on
+  static constexpr bool value = On;  ///< whether scales are nested
 };
 
 template <class P>

@@ -24,12 +24,13 @@ QFMT_HD constexpr int block_size_of() {
 /// What Scheme<...> canonicalises to. Write Scheme<...>; read the members.
 template <FormatSpec F, class Granularity, class Scale>
 struct BasicScheme {
-  using format = F;
-  using granularity = Granularity;
-  using scale = Scale;
+  using format = F;                 ///< what a code means
+  using granularity = Granularity;  ///< BlockSize or RowWise
+  using scale = Scale;              ///< DoubleQuant, or a scale policy of one's own
 
   static constexpr int bits = bits_of<F>;  ///< of one stored code: 4 or 8
-  static constexpr bool is_row_wise = stl::same_as<Granularity, RowWise>;
+  static constexpr bool is_row_wise = stl::same_as<Granularity, RowWise>;  ///< one scale a row
+  /// Scales are quantized themselves.
   static constexpr bool is_nested = stl::same_as<Scale, DoubleQuant<true>>;
 
   /// Values that share a scale; 0 where a row does.
@@ -47,8 +48,10 @@ struct BasicScheme {
                 "qfmt::Scheme<...>: RowWise needs an 8-bit format, so that rows begin on a byte");
 };
 
+/// True for what Scheme<...> makes.
 template <class S>
 inline constexpr bool is_scheme = false;
+/// True for what Scheme<...> makes.
 template <class F, class G, class Sc>
 inline constexpr bool is_scheme<BasicScheme<F, G, Sc>> = true;
 

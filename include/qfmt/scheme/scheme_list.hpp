@@ -34,8 +34,8 @@ struct SchemeDesc {
 template <SchemeSpec S>
 inline constexpr SchemeDesc desc_of{S::format::name, S::block_size, S::is_row_wise, S::is_nested};
 
-/// Calls fn.template operator()<S>() for the scheme that `desc` describes and returns its Status;
-/// Errc::unsupported_scheme where the list does not hold it.
+/// Calls `fn.template operator()<S>()` for the scheme that `desc` describes and returns its Status.
+/// Errors: those of fn; unsupported_scheme where the list does not hold it.
 template <SchemeSpec... Ss, class Fn>
 Status dispatch(SchemeList<Ss...>, [[maybe_unused]] SchemeDesc desc, [[maybe_unused]] Fn&& fn) {
   Status result{Errc::unsupported_scheme};

@@ -120,6 +120,7 @@ cudaError_t occupancy(int* blocks, int threads, std::size_t dynamic_bytes);
 
 struct cudaFuncAttributes {
   int ptxVersion = 0;
+  int maxThreadsPerBlock = 1024;
 };
 template <class... Params>
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, void (*)(Params...)) {

@@ -11,6 +11,7 @@ namespace qfmt::inline v0::block {
 template <SchemeSpec S, int Values>
 class BlockLocator {
  public:
+  /// For values from `first` on.
   __device__ BlockLocator(QuantizedSpan<S> const&, int64_t first) : first_(first) {}
 
   /// The block of value first + i.
@@ -20,13 +21,16 @@ class BlockLocator {
   int64_t first_;
 };
 
+/// For row-wise schemes, whose rows may have any length.
 template <SchemeSpec S, int Values>
   requires(S::is_row_wise)
 class BlockLocator<S, Values> {
  public:
+  /// For values from `first` on.
   __device__ BlockLocator(QuantizedSpan<S> const& in, int64_t first)
       : length_(in.scales.row_length), row_(first / length_), start_(first % length_) {}
 
+  /// The row of value first + i; i is below Values.
   __device__ int64_t operator()(int i) const {
     // A row that is longer than a tile ends in it once at most; shorter ones fit 32 bits.
     if (length_ >= Values) return row_ + (start_ + i >= length_);

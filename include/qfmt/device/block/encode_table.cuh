@@ -60,9 +60,11 @@ class EncodeTable {
   struct Nothing {};
 
  public:
+  /// In shared memory.
   using TempStorage =
       stl::conditional_t<by_steps, Steps, stl::conditional_t<by_keys, Keys, Nothing>>;
 
+  /// Over storage that fill() fills.
   __device__ explicit EncodeTable(TempStorage& storage) : storage_(storage) {}
 
   /// Called by every thread of a one-dimensional block of Threads, which synchronises before use.
@@ -89,6 +91,7 @@ class EncodeTable {
     }
   }
 
+  /// The code of a value relative to absmax.
   __device__ uint32_t operator()(float t) const {
     if constexpr (by_steps) {
       return step_code(t);

@@ -35,8 +35,9 @@ class LevelTable {
   static constexpr int copies = needs_barrier && bits_of<F> == 4 ? 32 : 1;
 
  public:
+  /// In shared memory.
   struct TempStorage {
-    float level[levels * copies];
+    float level[levels * copies];  ///< each level once for every copy
   };
 
   /// Called by every thread of a one-dimensional block of Threads.

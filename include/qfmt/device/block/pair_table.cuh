@@ -28,14 +28,17 @@ class PairTable {
   static_assert(bits_of<F> == 4 && sizeof(T) == 2);
 
  public:
+  /// The values of one byte of codes, once for every bank, and room that keeps entries apart.
   struct alignas(256) Entry {
-    uint32_t pair[32];  // one for each lane
-    uint32_t spare[32];
+    uint32_t pair[32];   // one for each lane
+    uint32_t spare[32];  ///< for the caller
   };
+  /// In shared memory; 64 KiB.
   struct TempStorage {
-    Entry entry[256];
+    Entry entry[256];  ///< by byte of codes
   };
 
+  /// Over storage that fill() fills.
   __device__ explicit PairTable(TempStorage& storage)
       : storage_(storage),
         base_(ptx::shared_address(&storage)),
@@ -54,12 +57,15 @@ class PairTable {
     }
   }
 
-  /// The pair of byte Byte of `packed`.
+  /// The pair of byte `byte` of `packed`.
+  __device__ uint32_t pair_at(uint32_t packed, int byte) const {
+    uint32_t const offset_of = 0x7604u | static_cast<uint32_t>(byte) << 4;
+    uint32_t const offset = ptx::permute_bytes(packed, lane_, offset_of);  // (4 * lane, the byte,
+    return ptx::load_table_word(Aligned ? offset : offset + base_);        //  0 or the base)
+  }
   template <int Byte>
   __device__ uint32_t pair(uint32_t packed) const {
-    constexpr uint32_t offset_of = 0x7604u | Byte << 4;  // (4 * lane, the byte, 0 or the base)
-    uint32_t const offset = ptx::permute_bytes(packed, lane_, offset_of);
-    return ptx::load_table_word(Aligned ? offset : offset + base_);
+    return pair_at(packed, Byte);
   }
 
  private:

@@ -13,11 +13,13 @@ namespace qfmt::inline v0::block {
 template <int Warps>
 class WarpSummer {
  public:
+  /// In shared memory.
   struct TempStorage {
-    double sum[Warps];
-    long long count[Warps];
+    double sum[Warps];       ///< one a warp
+    long long count[Warps];  ///< one a warp
   };
 
+  /// Over storage that one call uses.
   __device__ explicit WarpSummer(TempStorage& storage) : storage_(storage) {}
 
   /// `mine` is the warp's, equal in all its lanes. Called by all threads, synchronises once, every
@@ -50,12 +52,13 @@ class WarpSummer {
 /// warps is the binary tree over all 2048.
 class ScaleSummer {
  public:
-  static constexpr int threads = 256;
-  static constexpr int nodes_per_thread = 8;
-  static constexpr int capacity = threads * nodes_per_thread;
+  static constexpr int threads = 256;                          ///< of a block that calls this
+  static constexpr int nodes_per_thread = 8;                   ///< that a thread adds up first
+  static constexpr int capacity = threads * nodes_per_thread;  ///< nodes of one call at most
 
-  using TempStorage = WarpSummer<threads / warp::size>::TempStorage;
+  using TempStorage = WarpSummer<threads / warp::size>::TempStorage;  ///< in shared memory
 
+  /// Over storage that one call uses.
   __device__ explicit ScaleSummer(TempStorage& storage) : over_warps_(storage) {}
 
   /// The sum of node(first) ... node(first + capacity - 1), where node(i) is ScaleSum{} from `size`

@@ -44,12 +44,14 @@ class TileDecoder {
   using Levels = typename detail::levels_of<typename S::format, Threads>::type;
 
  public:
-  static constexpr int values_per_pack = thread::elements_per_vector<T>;
+  static constexpr int values_per_pack = thread::elements_per_vector<T>;  ///< 16 bytes of them
+  /// Values that a block decodes at a time.
   static constexpr int tile = Threads * Packs * values_per_pack;
-  static constexpr int bytes_per_pack = values_per_pack * S::bits / 8;
+  static constexpr int bytes_per_pack = values_per_pack * S::bits / 8;  ///< of codes
 
-  using TempStorage = typename Levels::TempStorage;
+  using TempStorage = typename Levels::TempStorage;  ///< in shared memory
 
+  /// Over storage that fill() fills.
   __device__ explicit TileDecoder(TempStorage& storage) : levels_(storage) {}
 
   /// n: how many values, at most `tile`. Aligned: the tile is whole and its codes are aligned to

@@ -13,8 +13,8 @@
 namespace qfmt::inline v0::device {
 
 /// ok, or why quantize refuses: null_pointer, misaligned, size_mismatch, unsupported_shape;
-/// workspace_too_small where a nested scheme is given less than quantize_workspace_bytes<S>(size).
-/// Reads no device memory.
+/// workspace_too_small where a nested scheme is given less than
+/// `quantize_workspace_bytes<S>(size)`. Reads no device memory.
 template <MutableScheme S, Element T>
 constexpr Errc check_quantize(T const* values, QuantizedSpan<S> const& out, Workspace workspace) {
   if (Errc const e = check_tensor(out, values); e != Errc::ok) return e;
@@ -126,14 +126,14 @@ inline ScaleSum* sums_behind(float* end) {
 
 /// Quantizes a whole tensor.     values: (out.size), device memory, row-major
 ///
-/// Workspace: quantize_workspace_bytes<S>(out.size) bytes of device memory, aligned to 4; nested
+/// Workspace: `quantize_workspace_bytes<S>(out.size)` bytes of device memory, aligned to 4; nested
 /// schemes need it. Stream-ordered: returns before the work is done, allocates nothing, may be
 /// captured into a graph. Determinism: gpu_to_gpu with Nearest; BnbCuda as it says.
-/// Encoders: Nearest (default): the bytes of host::quantize. BnbCuda: those of bitsandbytes'
-/// kernels. NaN and infinity always propagate: no error, the block decodes to NaN (BnbCuda: as it
-/// says), and options.non_finite_count, device memory, grows by their number. Where `out` carries a
-/// stored map it must be the format's own; a device cannot check that. Errors: those of
-/// check_quantize; device_error with the cudaError_t of a launch.
+/// Numerics: the encoder's. Nearest (default): the bytes of host::quantize. BnbCuda: those of
+/// bitsandbytes' kernels. NaN and infinity always propagate: no error, the block decodes to NaN
+/// (BnbCuda: as it says), and options.non_finite_count, device memory, grows by their number. Where
+/// `out` carries a stored map it must be the format's own; a device cannot check that. Errors:
+/// those of check_quantize; device_error with the cudaError_t of a launch.
 template <MutableScheme S, Element T, class Encoder = Nearest>
 Status quantize(T const* values, QuantizedSpan<S> out, Workspace workspace, cudaStream_t stream,
                 Encoder = {}, QuantizeOptions options = {}) {
@@ -164,7 +164,7 @@ Status quantize(T const* values, QuantizedSpan<S> out, Workspace workspace, cuda
 
 /// Quantizes the scales of a nested tensor whose offset is given: codes and absmax2 of
 /// absmax - *out.scales.offset in groups of 256. For engines that split a tensor over GPUs, or
-/// whose offset comes from elsewhere.     absmax: (block_count<S>(out.size)), device memory
+/// whose offset comes from elsewhere.     absmax: (`block_count<S>(out.size)`), device memory
 ///
 /// Stream-ordered as quantize. Numerics: those of host::encode_range.
 /// Errors: those of check; device_error.

@@ -19,14 +19,16 @@ struct BlockPeak;
 /// 16-bit types. The bits of block_absmax: NaN where a value is not finite.
 template <Element T>
 struct BlockPeak<Nearest, T> {
-  uint32_t state = 0;
+  uint32_t state = 0;  ///< bits of the largest magnitude so far
 
+  /// Takes the values of a pack in.
   template <int N>
   __device__ void add(ElementPack<T, N> const& pack) {
 #pragma unroll
     for (uint32_t const word : pack.word)
       merge(word & (sizeof(T) == 4 ? 0x7FFFFFFFu : 0x7FFF7FFFu));
   }
+  /// Takes the state of another thread in.
   __device__ void merge(uint32_t other) {
     if constexpr (sizeof(T) == 4) {
       state = other > state ? other : state;
@@ -34,6 +36,7 @@ struct BlockPeak<Nearest, T> {
       state = ptx::max_s16x2(state, other);
     }
   }
+  /// The scale; NaN where a value was NaN or infinite.
   __device__ float absmax() const {
     uint32_t const low = state & 0xFFFFu, high = state >> 16;
     uint32_t const most = sizeof(T) == 4 ? state : low > high ? low : high;
@@ -46,8 +49,9 @@ struct BlockPeak<Nearest, T> {
 /// keep.
 template <Element T>
 struct BlockPeak<BnbCuda, T> {
-  float state = -0x1.fffffep127f;
+  float state = -0x1.fffffep127f;  ///< the largest magnitude so far, NaN left out
 
+  /// Takes the values of a pack in.
   template <int N>
   __device__ void add(ElementPack<T, N> const& pack) {
 #pragma unroll
@@ -56,7 +60,9 @@ struct BlockPeak<BnbCuda, T> {
       merge(bits < 0x00800000u ? 0.f : float_from_bits(bits));
     }
   }
+  /// Takes the state of another thread in.
   __device__ void merge(float other) { state = other > state ? other : state; }
+  /// The scale as bitsandbytes' kernels have it.
   __device__ float absmax() const { return state; }
 };
 

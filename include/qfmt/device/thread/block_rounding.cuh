@@ -32,9 +32,13 @@ class BlockRounding<Nearest, F> {
     }
   }
 
+  /// Whether a table of the codec may stand in for code().
   __device__ bool uses_table() const { return by_table_; }
+  /// What values are multiplied by.
   __device__ float factor() const { return factor_; }
+  /// x * factor in one rounding.
   __device__ static float relative(float x, float factor) { return exact::mul(x, factor); }
+  /// The code of x.
   __device__ uint32_t code(float x) const {
     if (!is_finite(absmax_)) return static_cast<uint8_t>(zero_code<F>);
     return encode<F>(x, absmax_);
@@ -53,6 +57,7 @@ class BlockRounding<BnbCuda, F> {
                 "qfmt::BnbCuda encodes bitsandbytes' formats: NF4, FP4, Dynamic8, Int8");
 
  public:
+  /// For a block with this absmax.
   __device__ explicit BlockRounding(float absmax) {
     if constexpr (CodebookFormat<F>) {
       factor_ = ptx::reciprocal_approx_ftz(absmax);
@@ -61,9 +66,13 @@ class BlockRounding<BnbCuda, F> {
     }
   }
 
+  /// No table follows its rules.
   __device__ static constexpr bool uses_table() { return false; }
+  /// What values are multiplied by.
   __device__ float factor() const { return factor_; }
+  /// x * factor, subnormals flushed.
   __device__ static float relative(float x, float factor) { return ptx::mul_ftz(x, factor); }
+  /// The code of x.
   __device__ uint32_t code(float x) const {
     float const t = relative(x, factor_);
     if constexpr (CodebookFormat<F>) {
@@ -77,6 +86,7 @@ class BlockRounding<BnbCuda, F> {
   float factor_;
 };
 
+/// Codes of F, packed as in memory.
 template <FormatSpec F, int N>
 using PackOf = CodePack<bits_of<F>, N>;
 

@@ -17,6 +17,7 @@ struct CodePack : Words<N * Bits / 8> {
   static_assert(Bits == 4 || Bits == 8);
   static_assert(N * Bits % 8 == 0 && N * Bits <= 128, "qfmt: a pack is 1 to 16 whole bytes");
 
+  /// Code i.
   __device__ uint32_t operator[](int i) const {
     return this->word[i * Bits / 32] >> shift(i) & ((1u << Bits) - 1u);
   }

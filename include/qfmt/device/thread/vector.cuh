@@ -12,8 +12,8 @@ namespace qfmt::inline v0::thread {
 template <int Bytes>
 struct Words {
   static_assert(Bytes == 1 || Bytes == 2 || Bytes == 4 || Bytes == 8 || Bytes == 16);
-  static constexpr int bytes = Bytes;
-  uint32_t word[(Bytes + 3) / 4];
+  static constexpr int bytes = Bytes;  ///< of memory that the words hold
+  uint32_t word[(Bytes + 3) / 4];      ///< little-endian
 };
 
 /// Reads Bytes bytes of global memory in one access through the read-only path. `from` is aligned

@@ -13,9 +13,9 @@ namespace qfmt::inline v0::warp {
 
 /// Where the results of a tensor go. count: null, or where NaN and infinity are counted.
 struct Encoded {
-  uint8_t* codes;
-  float* absmax;
-  unsigned long long* count;
+  uint8_t* codes;             ///< of the first block
+  float* absmax;              ///< of the first block
+  unsigned long long* count;  ///< of NaN and infinity; null: not counted
 };
 
 /// Quantizes at least MinPacks packs of 16 bytes a lane, at least one block: a tile of consecutive
@@ -25,20 +25,24 @@ struct Encoded {
 /// Numerics: the encoder's, bit for bit those of Encoder::scale and Encoder::encode.
 template <FormatSpec F, int BlockSize, Element T, class Encoder, int MinPacks = 4>
 struct BlockEncoder {
-  static constexpr int values_per_pack = thread::elements_per_vector<T>;
+  static constexpr int values_per_pack = thread::elements_per_vector<T>;  ///< 16 bytes of them
+  /// That the lanes load together.
   static constexpr int values_per_warp_pack = values_per_pack * size;
+  /// That share a block.
   static constexpr int lanes_per_block =
       BlockSize < values_per_warp_pack ? BlockSize / values_per_pack : size;
+  /// Of one lane in a block.
   static constexpr int packs_per_block =
       BlockSize > values_per_warp_pack ? BlockSize / values_per_warp_pack : 1;
+  /// Of one lane in a tile.
   static constexpr int packs = MinPacks > packs_per_block ? MinPacks : packs_per_block;
-  static constexpr int tile = packs * values_per_warp_pack;
+  static constexpr int tile = packs * values_per_warp_pack;  ///< values of a tile
 
   /// The scales of a tile, as `encode` leaves them in the lanes.
   using Scales = TileScales<packs / packs_per_block, lanes_per_block>;
 
-  using Values = thread::ElementPack<T, values_per_pack>;
-  using Codes = thread::PackOf<F, values_per_pack>;
+  using Values = thread::ElementPack<T, values_per_pack>;  ///< what a lane loads at a time
+  using Codes = thread::PackOf<F, values_per_pack>;        ///< what a lane stores at a time
 
   /// Where in the tile this lane's pack p begins.
   __device__ static int value_of(int p) { return (p * size + lane()) * values_per_pack; }

@@ -8,9 +8,10 @@
 
 namespace qfmt::inline v0::warp {
 
-inline constexpr int size = 32;
-inline constexpr unsigned all_lanes = 0xFFFFFFFFu;
+inline constexpr int size = 32;                     ///< lanes
+inline constexpr unsigned all_lanes = 0xFFFFFFFFu;  ///< the mask of a whole warp
 
+/// The lane of the calling thread.
 __device__ inline int lane() { return static_cast<int>(threadIdx.x) % size; }
 
 /// Merges a peak over the warp; every lane has it.

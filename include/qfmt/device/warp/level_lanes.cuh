@@ -16,8 +16,9 @@ template <CodebookFormat F>
 class LevelLanes {
  public:
   struct TempStorage {};
-  static constexpr bool needs_barrier = false;
+  static constexpr bool needs_barrier = false;  ///< lanes need no shared memory
 
+  /// Takes no storage; the argument is there for its likes.
   __device__ explicit LevelLanes(TempStorage&) {}
 
   /// Takes this lane's level from the file's map, or from the format's own where that is null.

@@ -12,12 +12,13 @@ namespace qfmt::inline v0::warp {
 /// lane / LanesPerBlock of the tile.
 template <int Groups, int LanesPerBlock>
 struct TileScales {
-  static constexpr int per_group = size / LanesPerBlock;
+  static constexpr int per_group = size / LanesPerBlock;  ///< blocks side by side in a warp
+  /// Scales that a lane keeps.
   static constexpr int held = Groups > LanesPerBlock ? Groups / LanesPerBlock : 1;
-  static constexpr int blocks = Groups * per_group;
+  static constexpr int blocks = Groups * per_group;  ///< in a tile
 
-  float absmax[held];
-  int n;  ///< how many blocks of the tile the tensor has
+  float absmax[held];  ///< of the blocks that this lane keeps
+  int n;               ///< how many blocks of the tile the tensor has
 
   /// to: (n)
   __device__ void store(float* to) const {

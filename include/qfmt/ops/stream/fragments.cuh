@@ -40,6 +40,9 @@ struct PairDecoder {
       : table(*reinterpret_cast<typename Table::TempStorage*>(shared)) {}
   __device__ void fill() { table.fill(); }
 
+  /// The pair of byte `byte` of a packed word.
+  __device__ uint32_t pair_at(uint32_t word, int byte) const { return table.pair_at(word, byte); }
+
   /// The pairs of a lane's packed words.
   template <int Pairs, int I = 0>
   __device__ void decode(uint32_t const* words, uint32_t (&out)[Pairs]) const {
@@ -66,11 +69,11 @@ struct PairDecoder<S, T> {
   template <int Pairs>
   __device__ void decode(uint32_t const* words, uint32_t (&out)[Pairs]) const {
 #pragma unroll
-    for (int i = 0; i < Pairs; ++i) out[i] = pair(words[i / 2], i % 2);
+    for (int i = 0; i < Pairs; ++i) out[i] = pair_at(words[i / 2], i % 2);
   }
 
- private:
-  static __device__ uint32_t pair(uint32_t word, int half) {
+  /// The pair of half `half` of a word of four codes.
+  static __device__ uint32_t pair_at(uint32_t word, int half) {
     if constexpr (Float16Like<T>) {
       // Above 1024 a float16 steps by one: 1024 + (q + 128), less 1152.
       uint32_t const biased =

@@ -1,0 +1,144 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// From operands to a launch of the tiled matmul, or a plain no.
+#pragma once
+
+#include "qfmt/device/launch.cuh"
+#include "qfmt/ops/gemm/kernel.cuh"
+#include "qfmt/ops/stream/launch.cuh"
+
+namespace qfmt::inline v0::gemm {
+
+/// Schemes and matrices: those of the streaming kernel, k in whole groups of 64 bytes of x.
+template <SchemeSpec S>
+inline constexpr bool serves_scheme = stream::serves_scheme<S>;
+
+/// Rings as deep as shared memory allows; `count` of x is 0 where not even two steps fit.
+template <SchemeSpec S, Element T, class Tuning, int Max>
+constexpr void arrange(Shape& shape, DeviceLimits const& device) {
+  using Decoder = stream::PairDecoder<S, T>;
+  constexpr int scratch_bytes = consumer_warps * 32 * 128;
+  constexpr int level_bytes = S::is_nested ? Max * 256 * static_cast<int>(sizeof(float)) : 0;
+  constexpr int barrier_bytes = 1024;
+  constexpr int most_codes = 4;
+  constexpr int most_x = 8;
+  Arranger arranger;
+  arranger.table_bytes = Decoder::table_bytes;
+  if (arranger.table_bytes > 0) arranger.table_at = 0x10000 - device.reserved_shared_bytes;
+  shape.table_at = arranger.table_at;
+  shape.barriers_at = arranger.at;
+  arranger.at += barrier_bytes;
+  shape.levels_at = arranger.at;
+  arranger.at += (level_bytes + 1023) / 1024 * 1024;
+  if (Decoder::table_bytes > 0) {
+    shape.scratch_at = shape.table_at + Decoder::spare_at;
+  } else {
+    shape.scratch_at = arranger.at;
+    arranger.at += scratch_bytes;
+  }
+  shape.x.count = 0;
+  for (int codes = most_codes; codes >= 2; --codes) {
+    Arranger tried = arranger;
+    Places const c = tried.places(codes, codes_bytes);
+    for (int steps = most_x; steps >= 3; --steps) {
+      Arranger rest = tried;
+      Places const x = rest.places(steps, Tuning::x_bytes);
+      int const end = rest.at > shape.table_at + arranger.table_bytes
+                          ? rest.at
+                          : shape.table_at + arranger.table_bytes;
+      if (end > device.shared_bytes) continue;
+      if (shape.x.count >= steps) break;
+      shape.codes = c;
+      shape.x = x;
+      shape.shared_bytes = end;
+      break;
+    }
+  }
+}
+
+/// The division of a launch; `grid` is 0 where none fits the device.
+template <SchemeSpec S, Element T, class Tuning, int Max>
+constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits const& device,
+                     MatmulTuning const& tuning) {
+  Shape shape;
+  shape.stages = static_cast<int>(ceil_div(w.cols(), stream::stage_values<S>));
+  shape.groups = static_cast<int>(ceil_div(w.cols(), stream::group_values<S>));
+  for (int p = 0; p < w.count; ++p) shape.row_tiles += ceil_div(w.part[p].rows, tile_rows);
+  shape.column_tiles = ceil_div(m, Tuning::columns);
+  shape.tiles = shape.row_tiles * shape.column_tiles;
+  shape.band = static_cast<int>(shape.row_tiles < 16 ? shape.row_tiles : 16);
+  arrange<S, T, Tuning, Max>(shape, device);
+  if (shape.x.count == 0) return shape;
+  int cluster = tuning.cluster;
+  if (cluster == 0) {  // as many blocks a tile as keep all multiprocessors busy
+    cluster = 1;
+    while (cluster < 4 && shape.tiles * cluster * 2 <= device.multiprocessors) cluster *= 2;
+  }
+  while (cluster > 1 && cluster > shape.stages) cluster /= 2;
+  shape.cluster = cluster;
+  int64_t const most = tuning.blocks != 0 ? tuning.blocks : device.multiprocessors;
+  shape.grid = cluster > 1 ? shape.tiles * cluster : shape.tiles < most ? shape.tiles : most;
+  return shape;
+}
+
+/// Launches the kernel with this tuning. unsupported_shape where it was not compiled for this
+/// device or does not fit it. The weights are served, x and y are not empty, x is aligned to 16
+/// bytes.
+template <class Tuning, SchemeSpec S, Element T, int Max>
+Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, T* y, T const* bias,
+                     DeviceLimits const& device, MatmulOptions const& options,
+                     cudaStream_t stream) {
+  if (device.sm != 90 || m > 0x7FFFFFFF) return {Errc::unsupported_shape};
+  cudaFuncAttributes attributes{};
+  cudaError_t e = cudaFuncGetAttributes(&attributes, matmul_kernel<S, T, Tuning, Max>);
+  if (e != cudaSuccess) return device::to_status(e);
+  if (attributes.maxThreadsPerBlock < threads) return {Errc::unsupported_shape};
+  Shape const shape = plan<S, T, Tuning>(w, m, device, options.tuning);
+  if (shape.grid == 0) return {Errc::unsupported_shape};
+
+  stream::Operands<S, T, Max> operands;
+  Maps<Max> maps{};
+  int64_t row = 0;
+  int64_t tile = 0;
+  for (int p = 0; p < w.count; ++p) {
+    if (w.part[p].rows == 0) continue;
+    if (w.part[p].rows > 0x7FFFFFFF) return {Errc::unsupported_shape};
+    stream::Part<S>& part = operands.part[operands.parts];
+    part = stream::part_of<S>(w.part[p]);
+    part.first_row = row;
+    part.first_tile = tile;
+    part.index = operands.parts++;
+    row += part.rows;
+    tile += ceil_div(part.rows, tile_rows);
+    ptx::TensorMapShape const codes{.rows = part.rows,
+                                    .cols = w.cols() * S::bits / 8,
+                                    .row_bytes = part.row_bytes,
+                                    .element_bytes = 1,
+                                    .tile_rows = tile_rows};
+    e = ptx::make_tensor_map(maps.codes[part.index], part.codes, codes);
+    if (e != cudaSuccess) return device::to_status(e);
+  }
+  operands.x = x;
+  operands.y = y;
+  operands.bias = bias;
+  operands.m = m;
+  operands.n = row;
+  operands.k = w.cols();
+  ptx::TensorMapShape const tile_of_x{.rows = m,
+                                      .cols = operands.k,
+                                      .row_bytes = operands.k * static_cast<int64_t>(sizeof(T)),
+                                      .element_bytes = static_cast<int>(sizeof(T)),
+                                      .tile_rows = Tuning::columns};
+  e = ptx::make_tensor_map(maps.x, x, tile_of_x);
+  if (e != cudaSuccess) return device::to_status(e);
+  return device::launch(matmul_kernel<S, T, Tuning, Max>,
+                        {.blocks = shape.grid,
+                         .threads = threads,
+                         .shared_bytes = shape.shared_bytes,
+                         .cluster = shape.cluster,
+                         .begins_early = options.begins_early},
+                        stream, operands, maps, shape);
+}
+
+}  // namespace qfmt::inline v0::gemm
