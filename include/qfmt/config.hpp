@@ -31,8 +31,8 @@
 #error "qfmt needs float arithmetic in float: x87 evaluation (-mfpmath=387) rounds differently."
 #endif
 
-#if defined(__CUDACC_VER_MAJOR__) && __CUDACC_VER_MAJOR__ < 12
-#error "qfmt needs the CUDA Toolkit 12.0 or newer: older ones cannot compile C++20."
+#if defined(__CUDACC_VER_MAJOR__) && __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ < 1203
+#error "qfmt needs the CUDA Toolkit 12.3 or newer: older ones have no __builtin_bit_cast."
 #endif
 
 #if defined(__CUDACC_RTC__)

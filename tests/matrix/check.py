@@ -4,7 +4,7 @@
 """Every way to take the library in and every compiler it claims, in one command and one report.
 
     check.py [--nvcc NVCC] [--only PART]...     PART: routes compilers architectures toolkits headers
-    check.py --install-toolkits                 CUDA 12.3 and 12.9 from the package index, into build/toolkits
+    check.py --install-toolkits                 CUDA 12.2, 12.3 and 12.9 from the package index, into build/toolkits
     check.py --self-test
 
 Each cell says ok, FAILS, or why it is not run or refused; the exit status is 1 after a FAILS. What is
@@ -31,14 +31,15 @@ STANDARDS = ["c++20", "c++23"]
 HOST_SPELLING = {"c++23": "c++2b"}  # which clang 14 and 16 know, too
 RUNTIMES = {"on": [], "off": ["-fno-exceptions", "-fno-rtti"]}
 ARCHITECTURES = ["sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120"]
-# 12.3 is the oldest whose CCCL package is whole: those of 12.0 to 12.2 lack every header without an ending.
-TOOLKITS = ["12.3", "12.9"]
+# 12.3 is the oldest whose compiler has __builtin_bit_cast; 12.2 must be refused with the sentence.
+TOOLKITS = ["12.2", "12.3", "12.9"]
 TOOLKIT_PARTS = ["nvcc", "runtime", "nvrtc", "cccl"]  # of nvcc the index has headers and ptxas alone
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 
 # What a compiler may say instead of compiling, and what it means.
 REFUSALS = [
     (r"Value 'c\+\+23' is not defined for option|invalid value for --std", "knows no C++23"),
+    (r"qfmt needs the CUDA Toolkit 12\.3 or newer", "config.hpp's sentence, no __builtin_bit_cast"),
     (r"unsupported (GNU|clang) version|unsupported clang", "this nvcc refuses this host compiler"),
     (r"not defined for option 'gpu-architecture'|Unsupported gpu architecture", "this nvcc knows no such architecture"),
     (r"libcu\+\+ requires|CCCL requires|A newer compiler|__cplusplus", "this CCCL refuses this host compiler"),
