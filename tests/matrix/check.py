@@ -191,6 +191,10 @@ def print_table(title, cells):
     return sum(c.text == "FAILS" for c in cells)
 
 
+def has_json():
+    return run("g++", "-E", "-x", "c++", "-include", "nlohmann/json.hpp", "/dev/null", "-o", "/dev/null")[0]
+
+
 def versions(nvcc):
     lines = [run(c, "--version")[1].splitlines()[0] for c in COMPILERS if shutil.which(c)]
     if nvcc:
@@ -229,7 +233,8 @@ def main():
     if wants("routes"):
         print("\n## Routes\n", flush=True)
         failed += subprocess.run([sys.executable, "-B", ROOT / "tests" / "consumers" / "check.py", "--all", "g++", "cmake",
-                                  *(["--nvcc", nvcc] if nvcc else [])], check=False).returncode
+                                  *(["--io"] if has_json() else []), *(["--nvcc", nvcc] if nvcc else [])],
+                                 check=False).returncode
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         if wants("compilers"):
             failed += print_table("Compilers", compilers(nvcc, pool))
