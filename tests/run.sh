@@ -144,6 +144,21 @@ fetch_catch2_source() {  # the amalgamated pair of trixie's source package
 
 configure_options=()
 new_clang() { local v; for v in 20 19 18 17 16; do command -v "clang++-$v" && return; done; return 1; }
+if [ "$preset" = long ]; then  # what tests/matrix tries beside the ordinary compilers
+  for version in 14 16 19; do
+    command -v "clang++-$version" >/dev/null ||
+      apt install -y -qq --no-install-recommends "clang-$version" || say "no clang-$version; its row says so"
+  done
+  has_venv() { python3 -c 'import ensurepip' 2>/dev/null; }
+  has_venv || apt install -y -qq --no-install-recommends python3-venv || say "no python3-venv"
+  if ! has_file build/conan/bin/conan; then
+    python3 -m venv build/conan && build/conan/bin/python -m pip install -q --disable-pip-version-check \
+      --no-input conan || say "conan could not be installed; its row says so"
+  fi
+  if has_nvcc >/dev/null; then
+    build/conan/bin/python tests/matrix/check.py --install-toolkits || say "no older CUDA Toolkits"
+  fi
+fi
 if [ "$preset" = long ] && has_nvcc >/dev/null; then
   configure_options+=(-DQFMT_ENABLE_CUDA=ON)
   if ! new_clang >/dev/null; then

@@ -7,6 +7,14 @@
 
 #include "qfmt/version.hpp"
 
+#if defined(_MSC_VER) && !defined(__clang__)
+#error "qfmt does not support MSVC: compile with g++ 12, clang++ 14 or newer, or nvcc on one."
+#endif
+
+#if defined(__HIP__) || defined(__HIPCC__)
+#error "qfmt does not support HIP: its kernels are CUDA; host headers take g++ or clang++."
+#endif
+
 #if !defined(__cplusplus) || __cplusplus < 202002L
 #error "qfmt needs C++20: compile with -std=c++20 or newer."
 #endif
@@ -23,8 +31,8 @@
 #error "qfmt needs float arithmetic in float: x87 evaluation (-mfpmath=387) rounds differently."
 #endif
 
-#if defined(__CUDACC_VER_MAJOR__) && __CUDACC_VER_MAJOR__ < 12
-#error "qfmt needs the CUDA Toolkit 12.0 or newer: older ones cannot compile C++20."
+#if defined(__CUDACC_VER_MAJOR__) && __CUDACC_VER_MAJOR__ * 100 + __CUDACC_VER_MINOR__ < 1203
+#error "qfmt needs the CUDA Toolkit 12.3 or newer: older ones have no __builtin_bit_cast."
 #endif
 
 #if defined(__CUDACC_RTC__)
@@ -48,10 +56,10 @@
 
 /// Marks a namespace of kernels: two libraries that instantiate the same kernel template do not
 /// share one another's host stub at run time.
-#if defined(__CUDACC_RTC__)
-#define QFMT_HIDDEN
-#else
+#if defined(__GNUC__) && !defined(__CUDACC_RTC__)
 #define QFMT_HIDDEN __attribute__((visibility("hidden")))
+#else
+#define QFMT_HIDDEN
 #endif
 
 // The inline namespace names the ABI: it changes whenever a view's layout or the meaning of a byte

@@ -5,6 +5,7 @@
 #include "qfmt/layout/placement.hpp"
 #include "qfmt/status.hpp"
 
+#include <cstring>
 #include <memory>
 #include <new>
 #include <utility>
@@ -82,7 +83,7 @@ class QuantizedTensor {
   static std::byte* allocate(int64_t bytes) {
     auto const size = static_cast<std::size_t>(bytes > 0 ? bytes : 1);
     void* const p = ::operator new(size, alignment, std::nothrow);
-    return p == nullptr ? nullptr : static_cast<std::byte*>(__builtin_memset(p, 0, size));
+    return p == nullptr ? nullptr : static_cast<std::byte*>(std::memset(p, 0, size));
   }
 
   Placement placement_{};

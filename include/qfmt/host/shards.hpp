@@ -4,6 +4,7 @@
 // Slices of matrices on the CPU: decoded, copied for one rank, quantized anew; and flat shards.
 #pragma once
 
+#include "qfmt/checked.hpp"
 #include "qfmt/host/dequantize.hpp"
 #include "qfmt/host/quantize.hpp"
 #include "qfmt/layout/shards.hpp"
@@ -23,7 +24,7 @@ Status dequantize(QuantizedMatrix<S const> in, std::span<T> out) {
   if (Errc const e = check(in.values); e != Errc::ok) return {e};
   if (Errc const e = check_bounds(in); e != Errc::ok) return {e};
   int64_t count = 0;
-  if (__builtin_mul_overflow(in.rows, in.cols, &count) || count != static_cast<int64_t>(out.size()))
+  if (multiply_overflows(in.rows, in.cols, &count) || count != static_cast<int64_t>(out.size()))
     return {Errc::size_mismatch};
   if (count == 0) return {};
   if (Errc const e = check_pointer(out.data()); e != Errc::ok) return {e};

@@ -6,6 +6,7 @@
 // not know.
 #pragma once
 
+#include "qfmt/checked.hpp"
 #include "qfmt/io/quantized_weight.hpp"
 #include "qfmt/io/safetensors.hpp"
 
@@ -91,9 +92,9 @@ Error check_pieces(Source const& source, QuantizedWeight const& weight) {
   if (weight.slice) {
     StoredSlice const& s = *weight.slice;
     std::int64_t last = 0;
-    if (__builtin_mul_overflow(s.rows > 0 ? s.rows - 1 : 0, s.row_stride, &last) ||
-        __builtin_add_overflow(last, s.origin, &last) ||
-        __builtin_add_overflow(last, s.cols, &last) || last > weight.shape[0])
+    if (multiply_overflows(s.rows > 0 ? s.rows - 1 : 0, s.row_stride, &last) ||
+        add_overflows(last, s.origin, &last) || add_overflows(last, s.cols, &last) ||
+        last > weight.shape[0])
       return {{Errc::size_mismatch}, weight.name, "its slice does not lie within its values"};
   }
   return {};

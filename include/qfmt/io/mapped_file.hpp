@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one header that maps files; POSIX.
+// The one header that maps files, or reads them whole where that cannot be; POSIX.
 #pragma once
 
 #include "qfmt/io/error.hpp"
@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <fcntl.h>
 #include <filesystem>
+#include <memory>
+#include <new>
 #include <span>
 #include <unistd.h>
 #include <utility>
@@ -58,9 +60,9 @@ class MappedFile {
     if (!S_ISREG(info.st_mode)) return Error{{Errc::file_error}, file.path_, "not a regular file"};
     file.size_ = static_cast<std::size_t>(info.st_size);
     if (file.size_ == 0) return Result<MappedFile>(std::move(file));
-    void* const data = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, file.fd_.get(), 0);
-    if (data == MAP_FAILED) return system_error(file.path_, "mapping it");
-    file.data_ = static_cast<std::byte const*>(data);
+    if (!file.map()) {
+      if (Error e = file.read_whole()) return e;
+    }
     return Result<MappedFile>(std::move(file));
   }
 
@@ -68,18 +70,20 @@ class MappedFile {
   MappedFile(MappedFile&& other) noexcept
       : path_(std::move(other.path_)),
         fd_(std::move(other.fd_)),
+        copy_(std::move(other.copy_)),
         data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)) {}
   /// Swaps; the other unmaps what this had.
   MappedFile& operator=(MappedFile&& other) noexcept {
     std::swap(path_, other.path_);
     std::swap(fd_, other.fd_);
+    std::swap(copy_, other.copy_);
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
     return *this;
   }
   ~MappedFile() {
-    if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+    if (is_mapped()) ::munmap(const_cast<std::byte*>(data_), size_);
   }
 
   /// As it was opened.
@@ -90,7 +94,7 @@ class MappedFile {
   /// Says that the file will be read from its beginning to its end: the system reads ahead, and
   /// takes these pages first when it needs room in its cache.
   void expect_reading_in_order() const {
-    if (data_ == nullptr) return;
+    if (!is_mapped()) return;
     ::madvise(const_cast<std::byte*>(data_), size_, MADV_SEQUENTIAL);
     ::posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_NOREUSE);
   }
@@ -102,7 +106,7 @@ class MappedFile {
     auto const begin = static_cast<std::size_t>(bytes.data() - data_);
     std::size_t const first = (begin + page - 1) / page * page;  // whole pages of these bytes only
     std::size_t const last = (begin + bytes.size()) / page * page;
-    if (bytes.empty() || first >= last) return;
+    if (!is_mapped() || bytes.empty() || first >= last) return;
     ::madvise(const_cast<std::byte*>(data_) + first, last - first, MADV_DONTNEED);
   }
 
@@ -120,8 +124,40 @@ class MappedFile {
  private:
   MappedFile() = default;
 
+  bool is_mapped() const { return data_ != nullptr && copy_ == nullptr; }
+
+  /// False where this system or file system maps no files. QFMT_NO_MMAP, which a test defines,
+  /// makes every system one of these.
+  bool map() {
+#if defined(QFMT_NO_MMAP)
+    return false;
+#else
+    void* const data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd_.get(), 0);
+    if (data == MAP_FAILED) return false;
+    data_ = static_cast<std::byte const*>(data);
+    return true;
+#endif
+  }
+
+  /// The portable form: the file copied into memory of our own.
+  Error read_whole() {
+    copy_.reset(new (std::nothrow) std::byte[size_]);
+    if (copy_ == nullptr)
+      return {{Errc::out_of_memory}, path_, "it can be neither mapped nor read"};
+    for (std::size_t done = 0; done < size_;) {
+      ::ssize_t const got = ::read(fd_.get(), copy_.get() + done, size_ - done);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return system_error(path_, "reading it");
+      if (got == 0) return {{Errc::file_truncated}, path_, "it was cut while it was being read"};
+      done += static_cast<std::size_t>(got);
+    }
+    data_ = copy_.get();
+    return {};
+  }
+
   std::string path_;
   FileDescriptor fd_;
+  std::unique_ptr<std::byte[]> copy_;  // where the file could not be mapped
   std::byte const* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -5,6 +5,7 @@
 // here, before anything is allocated for, multiplied by or read through what the header claims.
 #pragma once
 
+#include "qfmt/checked.hpp"
 #include "qfmt/io/safetensors_sax.hpp"
 
 #include <algorithm>
@@ -127,7 +128,7 @@ inline Result<std::string> serialize_safetensors(std::vector<TensorInfo>& tensor
     auto const bytes = byte_count(subject, t.dtype, t.shape);
     if (!bytes) return bytes.error();
     t.begin = at;
-    if (__builtin_add_overflow(at, *bytes, &at))
+    if (add_overflows(at, *bytes, &at))
       return Error{{Errc::size_overflow}, file, "the tensors take more than 2^63 bytes"};
     t.end = at;
     if (text.size() > 1) text += ',';
@@ -140,7 +141,7 @@ inline Result<std::string> serialize_safetensors(std::vector<TensorInfo>& tensor
   text.append((8 - text.size() % 8) % 8, ' ');
   if (text.size() > SafetensorsLimits::header_bytes)
     return Error{{Errc::header_too_large}, file, "its header would exceed 100 MB"};
-  if (__builtin_add_overflow(at, static_cast<std::int64_t>(8 + text.size()), &at))
+  if (add_overflows(at, static_cast<std::int64_t>(8 + text.size()), &at))
     return Error{{Errc::size_overflow}, file, "the file would take more than 2^63 bytes"};
   std::string bytes(8, '\0');
   for (std::size_t i = 0; i < 8; ++i) bytes[i] = static_cast<char>(text.size() >> (8 * i) & 0xFF);

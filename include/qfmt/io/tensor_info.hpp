@@ -4,6 +4,7 @@
 // What a safetensors header says of one tensor.
 #pragma once
 
+#include "qfmt/checked.hpp"
 #include "qfmt/io/error.hpp"
 
 #include <array>
@@ -92,7 +93,7 @@ inline Result<std::int64_t> value_count(std::string const& name,
     if (d < 0) return Error{{Errc::invalid_header}, name, "a dimension is negative"};
     if (d == 0) {
       empty = true;
-    } else if (__builtin_mul_overflow(count, d, &count)) {
+    } else if (multiply_overflows(count, d, &count)) {
       return Error{{Errc::size_overflow}, name, "its dimensions multiply to more than 2^63 values"};
     }
   }
@@ -106,7 +107,7 @@ inline Result<std::int64_t> byte_count(std::string const& name, Dtype dtype,
   auto const count = value_count(name, shape);
   if (!count) return count;
   std::int64_t bits = 0;
-  if (__builtin_mul_overflow(*count, traits_of(dtype).bits, &bits))
+  if (multiply_overflows(*count, traits_of(dtype).bits, &bits))
     return Error{{Errc::size_overflow}, name, "it takes more than 2^63 bits"};
   if (bits % 8 != 0)
     return Error{{Errc::invalid_header}, name, "its values do not fill whole bytes"};

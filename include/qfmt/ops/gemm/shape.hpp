@@ -60,7 +60,7 @@ struct Arranger {
   int at = 0;
 
   /// `count` places of `bytes`, a multiple of 1024.
-  constexpr Places places(int count, int bytes) {
+  QFMT_HD constexpr Places places(int count, int bytes) {
     Places p{.at = 0, .bytes = bytes, .count = count, .jump_from = count, .jump = 0};
     if (at >= table_at + table_bytes || table_bytes == 0) {
       p.at = at;
