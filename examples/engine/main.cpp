@@ -53,6 +53,9 @@ std::vector<std::int32_t> input_ids(Options const& o, Model const& model) {
 }
 
 void measure(Options const& o, engine::Weights const& weights) {
+  std::vector<FormatChoice> choices;
+  for (auto const& name : o.formats) choices.push_back(engine::format_named(name));
+  if (choices.empty()) choices = engine::every_format();
   auto const fp32 = engine::format_named("fp32");
   Model const base(weights, fp32);
   engine::Text text{input_ids(o, base), o.window > 0 ? o.window : base.config().context};
@@ -65,9 +68,6 @@ void measure(Options const& o, engine::Weights const& weights) {
     report.bytes_per_token =
         static_cast<double>(o.text_bytes) / static_cast<double>(std::ssize(text.ids));
   engine::Reference const reference(base, text, o.threads);
-  std::vector<FormatChoice> choices;
-  for (auto const& name : o.formats) choices.push_back(engine::format_named(name));
-  if (choices.empty()) choices = engine::every_format();
   for (FormatChoice const& choice : choices) {
     Model const model(weights, choice);
     report.rows.push_back({choice, model.bits_per_weight(), model.bytes(),
