@@ -28,6 +28,36 @@ QFMT_HD constexpr bool is_outlier(T x, decltype(magnitude_bits(T{})) regular) {
   return magnitude_bits(x) > regular;
 }
 
+/// What a row of activations holds.
+template <class Bits>
+struct RowMagnitudes {
+  Bits most;  ///< magnitude_bits of its largest regular value, 0 if there is none
+  bool has_outliers;
+};
+
+template <Element T>
+QFMT_HD constexpr auto largest_magnitudes(T const* values, int64_t n,
+                                          decltype(magnitude_bits(T{})) regular) {
+  using Bits = decltype(magnitude_bits(T{}));
+  constexpr int lanes = 16;  // independent maxima, as in block_absmax
+  Bits most[lanes]{}, all[lanes]{};
+  auto const take = [&](int lane, Bits m) {
+    Bits const counted = m <= regular ? m : Bits{0};
+    most[lane] = counted > most[lane] ? counted : most[lane];
+    all[lane] = m > all[lane] ? m : all[lane];
+  };
+  int64_t const whole = n - n % lanes;
+  for (int64_t i = 0; i < whole; i += lanes)
+    for (int lane = 0; lane < lanes; ++lane) take(lane, magnitude_bits(values[i + lane]));
+  for (int64_t i = whole; i < n; ++i) take(0, magnitude_bits(values[i]));
+  RowMagnitudes<Bits> row{0, false};
+  for (int lane = 0; lane < lanes; ++lane) {
+    row.most = most[lane] > row.most ? most[lane] : row.most;
+    row.has_outliers = row.has_outliers || all[lane] > regular;
+  }
+  return row;
+}
+
 /// The absmax of a row from the largest magnitude_bits of its regular values; NaN where one was NaN
 /// or infinite, which needs threshold 0.
 template <Element T>

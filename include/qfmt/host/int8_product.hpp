@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Tiles of an LLM.int8() product: exact sums of products of codes, sums over the outlier columns,
-// and what the two come to. Scalar; the walk is that of every instruction set.
+// and what the two come to. The walk is the same for every instruction set.
 #pragma once
 
-#include "qfmt/codec/int8_product.hpp"
 #include "qfmt/host/arguments.hpp"
 #include "qfmt/host/int8_options.hpp"
+#include "qfmt/host/simd/int8_dots.hpp"
 
 #include <algorithm>
 
@@ -28,29 +28,10 @@ inline constexpr int int8_tile_m = 16;    ///< rows of x in a tile
 inline constexpr int int8_tile_n = 64;    ///< rows of weights in a tile
 inline constexpr int outlier_chunk = 64;  ///< outlier columns gathered at a time
 
-/// Codes of one row of a matrix, on which row `row`'s scale is.
-struct CodeRow {
-  uint8_t const* codes;
-  float absmax;
-};
-
-inline CodeRow code_row(QuantizedMatrix<LlmInt8 const> const& w, int64_t row) {
-  if (w.cols == 0) return {nullptr, 0.f};
-  int64_t const first = w.origin + row * w.row_stride;
-  return {w.values.codes + first, scale_at(w.values.scales, block_of(w.values, first))};
-}
-
-/// Exact sum of products of codes.     a, b: (n)
-inline int64_t int8_dot(uint8_t const* a, uint8_t const* b, int64_t n) {
-  int64_t sum = 0;
-  for (int64_t k = 0; k < n; k += int8_sum_cols) {
-    int64_t const last = n - k < int8_sum_cols ? n : k + int8_sum_cols;
-    int32_t part = 0;
-    for (int64_t i = k; i < last; ++i)
-      part += static_cast<int8_t>(a[i]) * static_cast<int8_t>(b[i]);
-    sum += part;
-  }
-  return sum;
+/// The scale of a row of a matrix; 0 where rows are empty.
+inline float absmax_of_row(QuantizedMatrix<LlmInt8 const> const& w, int64_t row) {
+  if (w.cols == 0) return 0.f;
+  return scale_at(w.values.scales, block_of(w.values, w.origin + row * w.row_stride));
 }
 
 /// Rows of x by rows of weights, of one tile.
@@ -60,11 +41,11 @@ struct Int8Tile {
 };
 
 /// The part of the outlier columns: sums[i][j] for row n + i of the weights and row m + j of x.
-template <Element T>
+template <class Kernel, Element T>
 void sum_outliers(Int8Product<T> const& p, Int8Tile const& tile, float (*sums)[int8_tile_m]) {
   int64_t const k = p.w.cols;
   int64_t columns[outlier_chunk], kept_at[outlier_chunk];
-  float x[outlier_chunk][int8_tile_m];
+  float x[outlier_chunk][int8_tile_m]{};
   for (int64_t from = 0; from < k;) {
     int const count = next_outlier_columns(p.a.outliers, k, from, columns, outlier_chunk);
     for (int c = 0; c < count; ++c) {
@@ -72,40 +53,87 @@ void sum_outliers(Int8Product<T> const& p, Int8Tile const& tile, float (*sums)[i
       for (int j = 0; j < tile.rows; ++j) x[c][j] = to_float(p.x[(tile.m + j) * k + columns[c]]);
     }
     for (int i = 0; i < tile.cols; ++i)
-      for (int c = 0; c < count; ++c) {
-        float const weight = outlier_weight(p.w, p.kept, tile.n + i, columns[c], kept_at[c]);
-        for (int j = 0; j < tile.rows; ++j) sums[i][j] = add_outlier(sums[i][j], x[c][j], weight);
-      }
+      for (int c = 0; c < count; ++c)
+        Kernel::add_outliers(sums[i], x[c],
+                             outlier_weight(p.w, p.kept, tile.n + i, columns[c], kept_at[c]));
+  }
+}
+
+/// Codes [k, k + count) of every row of a tile.
+struct CodePiece {
+  uint8_t const* w;
+  int64_t w_stride;
+  uint8_t const* x;
+  int64_t x_stride;
+  int64_t count;
+};
+
+/// sums[i][j] += products of N rows of weights from row i on and M rows of x from row j on.
+template <class Kernel, int N, int M>
+void add_dots(CodePiece const& p, int i, int j, int32_t const* prepared,
+              int64_t (*sums)[int8_tile_m]) {
+  int32_t out[N * M];
+  Kernel::template dots<N, M>(p.w + i * p.w_stride, p.w_stride, p.x + j * p.x_stride, p.x_stride,
+                              p.count, prepared + j, out);
+  for (int c = 0; c < N * M; ++c) sums[i + c / M][j + c % M] += out[c];
+}
+
+/// The same for M rows of x and every row of weights of the tile.
+template <class Kernel, int M>
+void add_columns(CodePiece const& p, int cols, int j, int32_t const* prepared,
+                 int64_t (*sums)[int8_tile_m]) {
+  constexpr int step = Kernel::template rows_of_weights<M>;
+  int i = 0;
+  for (; i + step <= cols; i += step) add_dots<Kernel, step, M>(p, i, j, prepared, sums);
+  for (; i < cols; ++i) add_dots<Kernel, 1, M>(p, i, j, prepared, sums);
+}
+
+/// The exact sums of products of codes of a tile.
+template <class Kernel, Element T>
+void sum_codes(Int8Product<T> const& p, Int8Tile const& tile, int64_t (*sums)[int8_tile_m]) {
+  for (int64_t k = 0; k < p.w.cols; k += int8_sum_cols) {
+    CodePiece const piece{p.w.values.codes + p.w.origin + tile.n * p.w.row_stride + k,
+                          p.w.row_stride,
+                          p.a.values.values.codes + tile.m * p.a.values.row_stride + k,
+                          p.a.values.row_stride, std::min(int8_sum_cols, p.w.cols - k)};
+    int32_t prepared[int8_tile_m];
+    for (int j = 0; j < tile.rows; ++j)
+      prepared[j] = Kernel::prepare(piece.x + j * piece.x_stride, piece.count);
+    int j = 0;
+    for (; j + Kernel::rows_of_x <= tile.rows; j += Kernel::rows_of_x)
+      add_columns<Kernel, Kernel::rows_of_x>(piece, tile.cols, j, prepared, sums);
+    for (; j < tile.rows; ++j) add_columns<Kernel, 1>(piece, tile.cols, j, prepared, sums);
   }
 }
 
 /// One tile of y.
-template <Element T>
+template <class Kernel, Element T>
 void multiply_int8_tile(Int8Product<T> const& p, Int8Tile const& tile) {
   float outliers[int8_tile_n][int8_tile_m]{};
-  if (p.a.outliers != nullptr) sum_outliers(p, tile, outliers);
+  int64_t sums[int8_tile_n][int8_tile_m]{};
+  if (p.a.outliers != nullptr) sum_outliers<Kernel>(p, tile, outliers);
+  sum_codes<Kernel>(p, tile, sums);
   for (int i = 0; i < tile.cols; ++i) {
     int64_t const n = tile.n + i;
-    CodeRow const w = code_row(p.w, n);
-    float const factor = weight_factor(w.absmax);
+    float const factor = weight_factor(absmax_of_row(p.w, n));
     float const bias = p.bias == nullptr ? 0.f : to_float(p.bias[n]);
-    for (int j = 0; j < tile.rows; ++j) {
-      CodeRow const a = code_row(p.a.values, tile.m + j);
-      int64_t const sum = int8_dot(a.codes, w.codes, p.w.cols);
-      p.y[(tile.m + j) * p.w.rows + n] =
-          from_float<T>(int8_product(sum, factor, a.absmax, outliers[i][j], bias));
-    }
+    for (int j = 0; j < tile.rows; ++j)
+      p.y[(tile.m + j) * p.w.rows + n] = from_float<T>(int8_product(
+          sums[i][j], factor, absmax_of_row(p.a.values, tile.m + j), outliers[i][j], bias));
   }
 }
 
 /// Columns `range` of y.
 template <Element T>
-void multiply_int8(Int8Product<T> const& p, BlockRange range, Int8Options) {
+void multiply_int8(Int8Product<T> const& p, BlockRange range, Int8Options options) {
   int64_t const m = p.a.values.rows;
-  for (int64_t n = range.first; n < range.last; n += int8_tile_n)
-    for (int64_t first = 0; first < m; first += int8_tile_m)
-      multiply_int8_tile(p, {first, n, static_cast<int>(std::min<int64_t>(int8_tile_m, m - first)),
-                             static_cast<int>(std::min<int64_t>(int8_tile_n, range.last - n))});
+  simd::with_int8_dots(simd_level(options.simd), [&]<class Kernel>(Kernel) {
+    for (int64_t n = range.first; n < range.last; n += int8_tile_n)
+      for (int64_t first = 0; first < m; first += int8_tile_m)
+        multiply_int8_tile<Kernel>(
+            p, {first, n, static_cast<int>(std::min<int64_t>(int8_tile_m, m - first)),
+                static_cast<int>(std::min<int64_t>(int8_tile_n, range.last - n))});
+  });
 }
 
 }  // namespace qfmt::inline v0::host::detail

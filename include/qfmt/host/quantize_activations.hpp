@@ -10,6 +10,7 @@
 #include "qfmt/host/arguments.hpp"
 #include "qfmt/host/executor.hpp"
 #include "qfmt/host/int8_options.hpp"
+#include "qfmt/host/simd/codec.hpp"
 
 #include <cstring>
 
@@ -23,29 +24,30 @@ inline void mark_outliers(uint32_t& word, uint32_t columns) {
     __atomic_fetch_or(&word, columns, __ATOMIC_RELAXED);
 }
 
-/// One row: absmax, the codes of the regular values, 0 for the outliers, and marks for them.
-///     x, codes: (cols)   outliers: a bitmap, or null where every value is regular
+/// Marks the columns of one row that hold outliers.
 template <Element T>
-void quantize_activation_row(T const* x, int64_t cols, decltype(magnitude_bits(T{})) regular,
-                             uint8_t* codes, float& absmax, uint32_t* outliers) {
-  decltype(magnitude_bits(T{})) most = 0;
-  for (int64_t k = 0; k < cols; ++k) {
-    auto const bits = magnitude_bits(x[k]);
-    if (bits <= regular && bits > most) most = bits;
-  }
-  absmax = activation_absmax<T>(most);
-  bool const blank = is_blank_row(absmax);
-  BlockScaling const scaling = blank ? BlockScaling{} : block_scaling<Int8>(absmax);
+void mark_outliers_of_row(T const* x, int64_t cols, decltype(magnitude_bits(T{})) regular,
+                          uint32_t* outliers) {
   for (int64_t k = 0; k < cols; k += outlier_word_bits) {
     int const count = cols - k < outlier_word_bits ? static_cast<int>(cols - k) : outlier_word_bits;
     uint32_t found = 0;
-    for (int i = 0; i < count; ++i) {
-      bool const out = is_outlier(x[k + i], regular);
-      found |= static_cast<uint32_t>(out) << i;
-      codes[k + i] = out || blank ? uint8_t{0} : activation_code(x[k + i], scaling);
-    }
+    for (int i = 0; i < count; ++i)
+      found |= static_cast<uint32_t>(is_outlier(x[k + i], regular)) << i;
     if (found != 0) mark_outliers(outliers[k / outlier_word_bits], found);
   }
+}
+
+/// One row: absmax over the regular values, their codes (those of outliers are of no meaning, their
+/// columns are cleared), and marks for the outliers.
+///     x, codes: (cols)   outliers: a bitmap, or null where every value is regular
+template <Element T>
+void quantize_activation_row(SimdLevel level, T const* x, int64_t cols,
+                             decltype(magnitude_bits(T{})) regular, uint8_t* codes, float& absmax,
+                             uint32_t* outliers) {
+  auto const [most, has_outliers] = largest_magnitudes(x, cols, regular);
+  absmax = activation_absmax<T>(most);
+  simd::encode_blocks<Int8, 0>(level, x, cols, cols, &absmax, codes);
+  if (has_outliers) mark_outliers_of_row(x, cols, regular, outliers);
 }
 
 /// Gives every row code 0 in the outlier columns.
@@ -70,13 +72,14 @@ inline int64_t activation_rows_of_a_task(int64_t cols) {
 /// Of arguments that were checked.
 template <class Executor, Element T>
 void quantize_activations_over(Executor& executor, T const* x, float threshold,
-                               QuantizedActivations<> const& out, Int8Options) {
+                               QuantizedActivations<> const& out, Int8Options options) {
   QuantizedMatrix<LlmInt8> const& a = out.values;
   if (out.outliers != nullptr)
     std::memset(out.outliers, 0,
                 static_cast<size_t>(ceil_div(a.cols, outlier_word_bits)) * sizeof(uint32_t));
   if (a.rows == 0 || a.cols == 0) return;
   auto const regular = largest_regular<T>(threshold);
+  SimdLevel const level = simd_level(options.simd);
   int64_t const step = activation_rows_of_a_task(a.cols);
   auto const over_rows = [&](auto const& work) {
     executor(ceil_div(a.rows, step), [&](int64_t task) {
@@ -86,7 +89,7 @@ void quantize_activations_over(Executor& executor, T const* x, float threshold,
   over_rows([&](BlockRange rows) {
     for (int64_t r = rows.first; r < rows.last; ++r) {
       int64_t const first = a.origin + r * a.row_stride;
-      quantize_activation_row(x + r * a.cols, a.cols, regular, a.values.codes + first,
+      quantize_activation_row(level, x + r * a.cols, a.cols, regular, a.values.codes + first,
                               a.values.scales.absmax[block_of(a.values, first)], out.outliers);
     }
   });
