@@ -57,7 +57,8 @@ QFMT_HD constexpr void store_codes(uint8_t const* code, int n, uint8_t* out) {
 }
 
 /// Keeps the stores to a tile before what reads it, so that no product in them is fused away.
-QFMT_HD constexpr void settle([[maybe_unused]] float* tile) {
+template <class Tile>
+QFMT_HD constexpr void settle([[maybe_unused]] Tile* tile) {
 #if !defined(__CUDA_ARCH__)
   if (!__builtin_is_constant_evaluated()) asm volatile("" : : "r"(tile) : "memory");
 #endif

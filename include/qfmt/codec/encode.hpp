@@ -140,13 +140,14 @@ struct BlockScaling {
   }
 };
 
-/// Codebooks multiply by the IEEE reciprocal, except where it is not a normal finite number: absmax
-/// below 2^-126 or above 2^126. Formulas multiply by peak / absmax unless that overflows.
+/// Codebooks multiply by the IEEE reciprocal, except where it is not a normal finite number:
+/// |absmax| below 2^-126 or above 2^126. Formulas multiply by peak / absmax unless that overflows.
 template <FormatSpec F>
   requires(CodebookFormat<F> || ScaledFormulaFormat<F>)
 QFMT_HD constexpr BlockScaling block_scaling(float absmax) {
   if constexpr (CodebookFormat<F>) {
-    bool const divides = float_bits(absmax) < 0x00800000u || float_bits(absmax) > 0x7E800000u;
+    uint32_t const bits = float_bits(absmax) & 0x7FFFFFFFu;  // a scale may be negative
+    bool const divides = bits < 0x00800000u || bits > 0x7E800000u;
     return {absmax, divides ? 0.f : exact::div(1.f, absmax), 1.f, divides};
   } else {
     float const factor = exact::div(F::peak, absmax);
@@ -154,8 +155,8 @@ QFMT_HD constexpr BlockScaling block_scaling(float absmax) {
   }
 }
 
-/// The code of value x in a block with this absmax (finite, not negative); zero_code where absmax
-/// is 0.
+/// The code of value x in a block with this absmax (finite; below zero for codebooks alone);
+/// zero_code where absmax is 0.
 template <FormatSpec F>
 QFMT_HD constexpr uint8_t encode(float x, float absmax) {
   if (is_zero(absmax)) return zero_code<F>;

@@ -83,6 +83,28 @@ void count_non_finite(T const* values, int64_t n, QuantizeOptions options) {
   __atomic_fetch_add(options.non_finite_count, found, __ATOMIC_RELAXED);
 }
 
+/// Encoders whose codes are those of encode_block, which the SIMD kernels write.
+template <class E>
+concept NearestRounding = requires {
+  requires E::rounds_to_nearest;
+};
+
+/// Encoders that choose among the scales that nested rounding can store; see encode_fitted_group.
+template <class E>
+concept StoredScaleEncoder = requires {
+  requires E::fits_stored_scales;
+};
+
+/// The encoder for the block that begins at value `first`.
+template <class Encoder>
+constexpr decltype(auto) encoder_at(Encoder const& encoder, [[maybe_unused]] int64_t first) {
+  if constexpr (requires { encoder.at(first); }) {
+    return encoder.at(first);
+  } else {
+    return (encoder);
+  }
+}
+
 /// The plain scales of a range of blocks; scales[0] is the first one's.
 template <class Encoder, SchemeSpec S, Element T>
 void scale_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
@@ -94,8 +116,38 @@ void scale_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> cons
   } else {
     for (int64_t b = range.first; b < range.last; ++b) {
       auto const [first, n] = values_of(out, b);
-      *scales++ = encoder.template scale<typename S::format>(values + first, n);
+      *scales++ = encoder_at(encoder, first).template scale<typename S::format>(values + first, n);
     }
+  }
+}
+
+/// Whether every decision point lies within [-1, 1]: what lies beyond may be cut off there.
+template <FormatSpec F>
+constexpr bool decides_within_one() {
+  if constexpr (CodebookFormat<F>) {
+    auto const& points = qfmt::detail::host_points<F>;
+    for (int i = 0; i + 1 < points.count; ++i)
+      if (!(points.below[i] >= -1.f && points.below[i] <= 1.f)) return false;
+  }
+  return true;
+}
+
+/// encode_block by the SIMD kernels, which take values up to the scale: cut off there, values keep
+/// their codes.
+template <FormatSpec F, Element T>
+void encode_clipped_block(SimdLevel level, T const* values, int64_t n, float scale,
+                          uint8_t* codes) {
+  constexpr int64_t run = 1024;
+  float const most = float_from_bits(float_bits(scale) & 0x7FFFFFFFu);
+  float clipped[run];
+  for (int64_t first = 0; first < n; first += run) {
+    int64_t const count = std::min(run, n - first);
+    for (int64_t i = 0; i < count; ++i) {
+      float const x = to_float(values[first + i]);
+      float const low = x > most ? most : x;
+      clipped[i] = low < -most ? -most : low;
+    }
+    simd::encode_blocks<F, 0>(level, clipped, count, count, &scale, codes + first * bits_of<F> / 8);
   }
 }
 
@@ -110,9 +162,14 @@ void encode_scaled_blocks(Encoder const& encoder, T const* values, QuantizedSpan
     simd::encode_blocks<F, S::block_size>(level, values + first, n, length, scales,
                                           out.codes + first * S::bits / 8);
   } else {
-    for (int64_t b = range.first; b < range.last; ++b) {
+    for (int64_t b = range.first; b < range.last; ++b, ++scales) {
       auto const [first, n] = values_of(out, b);
-      encoder.template encode<F>(values + first, n, *scales++, out.codes + first * S::bits / 8);
+      uint8_t* const codes = out.codes + first * S::bits / 8;
+      if constexpr (NearestRounding<Encoder> && simd::encodes<F> && decides_within_one<F>()) {
+        encode_clipped_block<F>(level, values + first, n, *scales, codes);
+      } else {
+        encoder_at(encoder, first).template encode<F>(values + first, n, *scales, codes);
+      }
     }
   }
 }
@@ -245,6 +302,37 @@ void encode_scale_groups(float const* absmax, QuantizedSpan<S> const& out, Block
     encode_scale_group(absmax + group, group, std::min(group_size, range.last - group), level, out);
 }
 
+/// Chooses anew, for each block of a group whose quantized scales are written: of the scales that
+/// its byte can stand for, the one of least error near the chosen one. `scales` becomes what the
+/// group's decoders will read; of blocks of zeros, and in a group with NaN, it stays.
+template <StoredScaleEncoder Encoder, MutableScheme S, Element T>
+void fit_stored_scales(Encoder const& encoder, T const* values, int64_t group, int64_t count,
+                       QuantizedSpan<S> const& out, float* scales) {
+  using F = typename S::format;
+  auto const& inner = out.scales.absmax;
+  if (!is_finite(inner.scales.absmax[group / AbsmaxScheme::block_size])) return;
+  for (int64_t i = 0; i < count; ++i) {
+    if (is_zero(scales[i])) continue;
+    auto const [first, n] = values_of(out, group + i);
+    auto const block_encoder = encoder_at(encoder, first);
+    int const nearest = inner.codes[group + i];
+    int best_code = nearest;
+    double least = 0.0;
+    for (int const step : {0, -1, 1}) {
+      int const code = nearest + step;
+      if (code < 0 || code > 255) continue;
+      inner.codes[group + i] = static_cast<uint8_t>(code);
+      float const stored = scale_at(out.scales, group + i);
+      double const error = block_encoder.template error<F>(values + first, n, stored);
+      if (step != 0 && !(error < least)) continue;
+      least = error;
+      best_code = code;
+      scales[i] = stored;
+    }
+    inner.codes[group + i] = static_cast<uint8_t>(best_code);
+  }
+}
+
 /// Codes and quantized scales of a range of blocks that begins at a group of 256, given the offset.
 /// `absmax` are the plain scales of all blocks; null: they are worked out again.
 template <class Encoder, MutableScheme S, Element T>
@@ -262,9 +350,14 @@ void encode_nested_blocks(Encoder const& encoder, T const* values, float const* 
       float* const own = scales + (b - group);
       if (absmax == nullptr) scale_blocks(encoder, values, out, part, level, own);
       count_in_blocks(values, out, part, own, options);
-      encode_scaled_blocks(encoder, values, out, part, level, own);
+      if constexpr (!StoredScaleEncoder<Encoder>)
+        encode_scaled_blocks(encoder, values, out, part, level, own);
     }
     encode_scale_group(scales, group, end - group, level, out);
+    if constexpr (StoredScaleEncoder<Encoder>) {
+      fit_stored_scales(encoder, values, group, end - group, out, scales);
+      encode_scaled_blocks(encoder, values, out, {group, end}, level, scales);
+    }
   }
 }
 

@@ -59,7 +59,8 @@ Status quantize_nested(Executor& executor, Encoder const& encoder, T const* in,
   SimdLevel const level = simd_level(options.simd);
   std::array<float, 2048> few;
   if (absmax == nullptr && split.blocks <= static_cast<int64_t>(few.size())) absmax = few.data();
-  bool const one_pass = absmax != nullptr && options.writes_at_once();
+  bool const one_pass =
+      absmax != nullptr && options.writes_at_once() && !StoredScaleEncoder<Encoder>;
   std::array<ScaleSum, max_tasks> sums;
   Found found;
   executor(split.tasks(), [&](int64_t task) {
@@ -96,6 +97,8 @@ Status quantize_over(Executor& executor, Encoder const& encoder, std::span<T con
   if (Status const s = check_output(values, out); !s) return s;
   if (Status const s = check_workspace<S>(out.size, workspace); !s) return s;
   if (out.size == 0) return {};
+  if constexpr (requires { encoder.is_valid(); })
+    if (!encoder.is_valid()) return {Errc::unsupported_shape};
   if constexpr (S::is_nested) {
     return quantize_nested(executor, encoder, values.data(), out, options,
                            static_cast<float*>(workspace.data));
