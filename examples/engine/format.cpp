@@ -47,12 +47,14 @@ std::optional<Compute> compute_named(std::string_view text) {
   return std::nullopt;
 }
 
-/// One "/..." of a scheme.
-bool apply_part(qfmt::SchemeDesc& scheme, std::string_view part) {
-  if (scheme.row_wise) return false;
-  if (part == "double") return scheme.double_quant = true;
+/// One "/..." of a choice.
+bool apply_part(FormatChoice& choice, std::string_view part) {
+  if (choice.scheme.row_wise) return false;
+  if (part == "device") return choice.on_device = true;
+  if (part == "min-error") return choice.min_error = true;
+  if (part == "double") return choice.scheme.double_quant = true;
   auto const end = part.data() + part.size();
-  auto const parsed = std::from_chars(part.data(), end, scheme.block_size);
+  auto const parsed = std::from_chars(part.data(), end, choice.scheme.block_size);
   return parsed.ec == std::errc() && parsed.ptr == end;
 }
 
@@ -78,7 +80,7 @@ FormatChoice format_named(std::string const& text) {
     for (rest.remove_prefix(base.size()); !rest.empty();) {
       auto const part = rest.substr(1, rest.find('/', 1) - 1);
       rest.remove_prefix(part.size() + 1);
-      if (named.kind != Kind::weights || !apply_part(choice.scheme, part)) throw unknown;
+      if (named.kind != Kind::weights || !apply_part(choice, part)) throw unknown;
     }
     return choice;
   }
@@ -87,14 +89,36 @@ FormatChoice format_named(std::string const& text) {
 
 std::vector<FormatChoice> every_format() {
   std::vector<FormatChoice> rows;
-  for (char const* text :
-       {"fp32",           "bf16",           "fp16",          "int8-weights",
-        "int8",           "llm.int8",       "llm.int8-bnb",  "nf4/32",
-        "nf4/64",         "nf4/64@fp16",    "nf4/64@bf16",   "nf4/128",
-        "nf4/256",        "nf4/32/double",  "nf4/64/double", "nf4/64/double@bf16",
-        "nf4/128/double", "nf4/256/double", "fp4/32",        "fp4/64",
-        "fp4/128",        "fp4/256",        "int4/32",       "int4/64",
-        "int4/128",       "int4/256"})
+  for (char const* text : {"fp32",
+                           "bf16",
+                           "fp16",
+                           "int8-weights",
+                           "int8",
+                           "llm.int8",
+                           "llm.int8-bnb",
+                           "nf4/32",
+                           "nf4/64",
+                           "nf4/64@fp16",
+                           "nf4/64@bf16",
+                           "nf4/128",
+                           "nf4/256",
+                           "nf4/64/min-error",
+                           "nf4/32/double",
+                           "nf4/64/double",
+                           "nf4/64/double@bf16",
+                           "nf4/128/double",
+                           "nf4/256/double",
+                           "nf4/64/double/min-error",
+                           "fp4/32",
+                           "fp4/64",
+                           "fp4/128",
+                           "fp4/256",
+                           "fp4/64/min-error",
+                           "int4/32",
+                           "int4/64",
+                           "int4/128",
+                           "int4/256",
+                           "int4/64/min-error"})
     rows.push_back(format_named(text));
   return rows;
 }

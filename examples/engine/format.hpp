@@ -36,12 +36,15 @@ struct FormatChoice {
   Kind kind = Kind::dense;
   qfmt::SchemeDesc scheme;
   Compute compute = Compute::fp32;
+  bool min_error = false;  // scales are searched for the least error, not taken from absmax
+  bool on_device = false;  // multiplied by a GPU, in programs built for one
 };
 
 inline constexpr float outlier_threshold = 6.f;
 
-/// fp32, fp16, bf16; int8, llm.int8, llm.int8-bnb, int8-weights; nf4, fp4, int4, each with /BLOCK
-/// and /double as wanted. After these @fp32, @fp16 or @bf16. Throws a Failure where it is none.
+/// fp32, fp16, bf16; int8, llm.int8, llm.int8-bnb, int8-weights; nf4, fp4, int4, each with /BLOCK,
+/// /double, /min-error and /device as wanted. After these @fp32, @fp16 or @bf16. Throws a Failure
+/// where it is none.
 FormatChoice format_named(std::string const& text);
 
 /// The rows of the full table.

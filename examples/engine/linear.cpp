@@ -92,8 +92,14 @@ LinearPtr make_linear(FormatChoice const& choice, Matrix const& matrix) {
   if (choice.kind == FormatChoice::Kind::dense) return make_dense(matrix, choice.compute);
   LinearPtr linear;
   qfmt::Status status{qfmt::Errc::unsupported_scheme};
-  for (auto const make : {make_nf4, make_nf4_double, make_fp4, make_int4, make_int8})
-    if (status.code == qfmt::Errc::unsupported_scheme) status = make(choice, matrix, linear);
+  if (choice.on_device) {
+#ifdef QFMT_ENGINE_CUDA
+    status = make_on_device(choice, matrix, linear);
+#endif
+  } else {
+    for (auto const make : {make_nf4, make_nf4_double, make_fp4, make_int4, make_int8})
+      if (status.code == qfmt::Errc::unsupported_scheme) status = make(choice, matrix, linear);
+  }
   require(status, matrix.stored.subject() + " as " + choice.text);
   return linear;
 }

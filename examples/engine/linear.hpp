@@ -40,4 +40,8 @@ qfmt::Status make_fp4(FormatChoice const& choice, Matrix const& matrix, LinearPt
 qfmt::Status make_int4(FormatChoice const& choice, Matrix const& matrix, LinearPtr& out);
 qfmt::Status make_int8(FormatChoice const& choice, Matrix const& matrix, LinearPtr& out);
 
+/// nf4 and nf4/64/double @bf16 by device::matmul; only where this program was built with
+/// QFMT_ENGINE_CUDA.
+qfmt::Status make_on_device(FormatChoice const& choice, Matrix const& matrix, LinearPtr& out);
+
 }  // namespace engine

@@ -30,10 +30,13 @@ struct Options {
 
 constexpr char const* formats_help =
     "fp32, fp16, bf16; nf4, fp4, int4 (uniform), each with /32, /64 (if not given), /128 or /256 "
-    "and nf4 with /double; int8 (weights and activations), llm.int8 (outlier columns with their "
-    "16-bit weights), llm.int8-bnb (with the int8 weights, as bitsandbytes), int8-weights; after "
-    "any of them @fp32, @fp16 or @bf16 for the type that is multiplied in. May be repeated; "
-    "--perplexity takes the full table where none is given";
+    "and, at 64, /min-error (scales searched for the least error); nf4 with /double; int8 (weights "
+    "and activations), llm.int8 (outlier columns with their 16-bit weights), llm.int8-bnb (with "
+    "the int8 weights, as bitsandbytes), int8-weights. @fp32, @fp16 or @bf16 after any of the int8 "
+    "and dense ones and nf4/64 is the type that is multiplied in; nf4/device@bf16 and "
+    "nf4/double/device@bf16 run on a GPU in programs built with QFMT_ENGINE_CUDA. May be repeated; "
+    "--perplexity "
+    "takes the full table where none is given";
 
 void write(std::filesystem::path const& path, std::string_view text) {
   std::ofstream file(path, std::ios::binary);

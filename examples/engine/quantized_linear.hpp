@@ -4,6 +4,8 @@
 // A linear layer under a scheme of the library, and the way to it from a choice at run time.
 #pragma once
 
+#include <qfmt/codec/min_error.hpp>
+#include <qfmt/format/nf4.hpp>
 #include <qfmt/host/matmul.hpp>
 #include <qfmt/host/quantize.hpp>
 #include <qfmt/host/quantized_tensor.hpp>
@@ -69,23 +71,27 @@ qfmt::Status quantize(Matrix const& matrix, Encoder encoder, qfmt::QuantizedTens
   });
 }
 
-/// The layer under S, multiplying in the type that was asked for. Only blocks of 64 and rows are
-/// built for 16-bit types: a program pays for what it instantiates.
-template <qfmt::SchemeSpec S, class Encoder>
-qfmt::Status make_under(FormatChoice const& choice, Matrix const& matrix, Encoder encoder,
-                        LinearPtr& out) {
+/// The layer under S, multiplying in the type that was asked for.
+template <qfmt::SchemeSpec S>
+qfmt::Status make_under(FormatChoice const& choice, Matrix const& matrix, LinearPtr& out) {
+  // A program pays for what it instantiates: 16-bit types are built for NF4 in blocks of 64, the
+  // searching encoder for blocks of 64.
+  constexpr bool in_16_bits = std::is_same_v<typename S::format, qfmt::NF4> && S::block_size == 64;
+  constexpr bool with_search = S::block_size == 64;
   qfmt::QuantizedTensor<S> tensor;
-  if (auto const status = quantize(matrix, encoder, tensor); !status) return status;
-  if (choice.compute == Compute::fp32) {
-    out = std::make_unique<QuantizedLinear<S, float>>(std::move(tensor));
-    return {};
-  }
-  if constexpr (S::block_size == 64 || S::is_row_wise) {
-    if (choice.compute == Compute::fp16)
-      out = std::make_unique<QuantizedLinear<S, qfmt::float16>>(std::move(tensor));
-    else
-      out = std::make_unique<QuantizedLinear<S, qfmt::bfloat16>>(std::move(tensor));
-    return {};
+  qfmt::Status status{qfmt::Errc::unsupported_scheme};
+  if (!choice.min_error) status = quantize(matrix, qfmt::Nearest{}, tensor);
+  if constexpr (with_search)
+    if (choice.min_error) status = quantize(matrix, qfmt::MinError{}, tensor);
+  if (!status) return status;
+  auto const make = [&]<class T>(T) {
+    out = std::make_unique<QuantizedLinear<S, T>>(std::move(tensor));
+    return qfmt::Status{};
+  };
+  if (choice.compute == Compute::fp32) return make(0.f);
+  if constexpr (in_16_bits) {
+    if (choice.compute == Compute::fp16) return make(qfmt::float16(0.f));
+    return make(qfmt::bfloat16(0.f));
   }
   return {qfmt::Errc::unsupported_scheme};
 }
@@ -102,9 +108,8 @@ using BlockSizes = qfmt::SchemeList<
 template <class Schemes>
 qfmt::Status make_from(Schemes schemes, FormatChoice const& choice, Matrix const& matrix,
                        LinearPtr& out) {
-  return qfmt::dispatch(schemes, choice.scheme, [&]<class S>() {
-    return make_under<S>(choice, matrix, qfmt::Nearest{}, out);
-  });
+  return qfmt::dispatch(schemes, choice.scheme,
+                        [&]<class S>() { return make_under<S>(choice, matrix, out); });
 }
 
 }  // namespace engine
