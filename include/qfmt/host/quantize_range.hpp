@@ -11,7 +11,9 @@ namespace qfmt::inline v0::host {
 
 /// Quantizes the blocks of `range`; views and values are those of the whole tensor. For plain and
 /// row-wise schemes. A non-finite value of the range is reported, with its index in the whole
-/// tensor, before anything of the range is written (unless options.single_pass).
+/// tensor, before anything of the range is written (unless options.single_pass). Where the scheme
+/// has a TensorScale, *out.scales.tensor_scale has been written: tensor_scale_of<S> of the largest
+/// absmax_of_range.
 template <MutableScheme S, ElementRange R, class Encoder = Nearest>
   requires(!S::is_nested)
 Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encoder encoder = {},
@@ -26,6 +28,14 @@ Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encode
   int64_t const found = detail::encode_blocks(encoder, in.data(), out, range, options);
   if (found == detail::none || options.propagate_non_finite) return {};
   return {Errc::non_finite, found};
+}
+
+/// The largest magnitude in the blocks of `range` that hold no NaN and no infinity: what a
+/// TensorScale is made of. `out` gives the size. The call's arguments are valid.
+template <SchemeSpec S, ElementRange R>
+  requires(S::has_tensor_scale)
+float absmax_of_range(R&& values, QuantizedSpan<S> out, BlockRange range) {
+  return detail::finite_absmax(as_span(values).data(), out, range, simd_level(SimdLevel::best));
 }
 
 /// Nested quantization, step 1 of 3: the plain scales of the blocks of `range` into `absmax`, which

@@ -1,0 +1,33 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// The one list of the library's formats: the program, its self-test and the tests that hold every
+// format to the same rules go over it.
+#pragma once
+
+#include "qfmt/format/dynamic8.hpp"
+#include "qfmt/format/fp4.hpp"
+#include "qfmt/format/int8.hpp"
+#include "qfmt/format/nf4.hpp"
+
+namespace qfmt::inline v0 {
+
+template <FormatSpec... Fs>
+struct FormatList {};
+
+/// Of Dynamic8's two maps the signed one.
+// clang-format off
+using Formats = FormatList<
+    NF4,
+    FP4,
+    Int8,
+    Dynamic8>;
+// clang-format on
+
+/// Calls fn.template operator()<F>() for each format in turn.
+template <FormatSpec... Fs, class Fn>
+constexpr void for_each_format(FormatList<Fs...>, Fn&& fn) {
+  (fn.template operator()<Fs>(), ...);
+}
+
+}  // namespace qfmt::inline v0
