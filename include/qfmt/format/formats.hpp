@@ -5,6 +5,7 @@
 // format to the same rules go over it.
 #pragma once
 
+#include "qfmt/format/af4.hpp"
 #include "qfmt/format/dynamic8.hpp"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
@@ -21,7 +22,8 @@ using Formats = FormatList<
     NF4,
     FP4,
     Int8,
-    Dynamic8>;
+    Dynamic8,
+    AbnormalFloat4>;
 // clang-format on
 
 /// Calls fn.template operator()<F>() for each format in turn.
