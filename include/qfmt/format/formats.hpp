@@ -9,6 +9,7 @@
 #include "qfmt/format/dynamic8.hpp"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
+#include "qfmt/format/nf3.hpp"
 #include "qfmt/format/nf4.hpp"
 
 namespace qfmt::inline v0 {
@@ -23,7 +24,8 @@ using Formats = FormatList<
     FP4,
     Int8,
     Dynamic8,
-    AbnormalFloat4>;
+    AbnormalFloat4,
+    NF3>;
 // clang-format on
 
 /// Calls fn.template operator()<F>() for each format in turn.
