@@ -9,6 +9,7 @@
 #include "qfmt/format/dynamic8.hpp"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
+#include "qfmt/format/nf2.hpp"
 #include "qfmt/format/nf3.hpp"
 #include "qfmt/format/nf4.hpp"
 
@@ -25,7 +26,8 @@ using Formats = FormatList<
     Int8,
     Dynamic8,
     AbnormalFloat4,
-    NF3>;
+    NF3,
+    NF2>;
 // clang-format on
 
 /// Calls fn.template operator()<F>() for each format in turn.
