@@ -8,6 +8,7 @@
 #include "qfmt/format/af4.hpp"
 #include "qfmt/format/dynamic8.hpp"
 #include "qfmt/format/fp4.hpp"
+#include "qfmt/format/fp8.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf2.hpp"
 #include "qfmt/format/nf3.hpp"
@@ -27,7 +28,9 @@ using Formats = FormatList<
     Dynamic8,
     AbnormalFloat4,
     NF3,
-    NF2>;
+    NF2,
+    FP8E4M3,
+    FP8E5M2>;
 // clang-format on
 
 /// Calls fn.template operator()<F>() for each format in turn.
