@@ -10,6 +10,7 @@
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/fp8.hpp"
 #include "qfmt/format/int8.hpp"
+#include "qfmt/format/mxfp4.hpp"
 #include "qfmt/format/nf2.hpp"
 #include "qfmt/format/nf3.hpp"
 #include "qfmt/format/nf4.hpp"
@@ -30,7 +31,8 @@ using Formats = FormatList<
     NF3,
     NF2,
     FP8E4M3,
-    FP8E5M2>;
+    FP8E5M2,
+    MXFP4>;
 // clang-format on
 
 /// Calls fn.template operator()<F>() for each format in turn.
