@@ -14,6 +14,7 @@
 #include "qfmt/format/nf2.hpp"
 #include "qfmt/format/nf3.hpp"
 #include "qfmt/format/nf4.hpp"
+#include "qfmt/format/nvfp4.hpp"
 
 namespace qfmt::inline v0 {
 
@@ -32,7 +33,8 @@ using Formats = FormatList<
     NF2,
     FP8E4M3,
     FP8E5M2,
-    MXFP4>;
+    MXFP4,
+    NVFP4>;
 // clang-format on
 
 /// Calls fn.template operator()<F>() for each format in turn.
