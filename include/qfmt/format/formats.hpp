@@ -9,6 +9,7 @@
 #include "qfmt/format/dynamic8.hpp"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/fp8.hpp"
+#include "qfmt/format/int4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/mxfp4.hpp"
 #include "qfmt/format/nf2.hpp"
@@ -34,7 +35,8 @@ using Formats = FormatList<
     FP8E4M3,
     FP8E5M2,
     MXFP4,
-    NVFP4>;
+    NVFP4,
+    SymmetricInt4>;
 // clang-format on
 
 /// Calls fn.template operator()<F>() for each format in turn.
