@@ -10,6 +10,7 @@
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/fp8.hpp"
 #include "qfmt/format/int4.hpp"
+#include "qfmt/format/int4_asymmetric.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/mxfp4.hpp"
 #include "qfmt/format/nf2.hpp"
@@ -36,7 +37,8 @@ using Formats = FormatList<
     FP8E5M2,
     MXFP4,
     NVFP4,
-    SymmetricInt4>;
+    SymmetricInt4,
+    AsymmetricInt4>;
 // clang-format on
 
 /// Calls fn.template operator()<F>() for each format in turn.
