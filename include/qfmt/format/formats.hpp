@@ -41,10 +41,12 @@ using Formats = FormatList<
     AsymmetricInt4>;
 // clang-format on
 
-/// Calls fn.template operator()<F>() for each format in turn.
+#if !defined(__CUDACC_RTC__)
+/// Calls fn.template operator()<F>() for each format in turn; on the host.
 template <FormatSpec... Fs, class Fn>
 constexpr void for_each_format(FormatList<Fs...>, Fn&& fn) {
   (fn.template operator()<Fs>(), ...);
 }
+#endif
 
 }  // namespace qfmt::inline v0
