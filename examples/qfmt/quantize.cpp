@@ -41,7 +41,7 @@ class Job {
       ++at;
     }
     auto config = model_.config;
-    if (config.is_object())
+    if (config.is_object() && schemes_.writes_config())
       config["quantization_config"] = qfmt::io::to_json(schemes_.config(steps_, model_));
     output.finish(config, files);
     return bytes;

@@ -15,7 +15,8 @@ TEST_CASE("AbnormalFloat4: a level is the median of the values that take it", "[
   using qfmt::AbnormalFloat4;
   STATIC_CHECK(qfmt::round_trips<AbnormalFloat4>());
   STATIC_CHECK(qfmt::zero_code<AbnormalFloat4> == 7);
-  STATIC_CHECK((AbnormalFloat4::codebook.level[0] == -1.f && AbnormalFloat4::codebook.level[15] == 1.f));
+  STATIC_CHECK(
+      (AbnormalFloat4::codebook.level[0] == -1.f && AbnormalFloat4::codebook.level[15] == 1.f));
   // Normal values in blocks of 64, relative to the largest of each. Not so: the ends and zero,
   // which are set, and zero's neighbours.
   std::mt19937 random(1);
