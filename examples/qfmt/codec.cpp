@@ -1,5 +1,7 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
+#include <qfmt/format/formats.hpp>
+
 #include <algorithm>
 #include <charconv>
 
@@ -8,7 +10,8 @@
 namespace app {
 
 Codec const* find_codec(qfmt::SchemeDesc const& desc) {
-  for (auto const find : {find_nf4, find_nf4_double, find_fp4, find_fp4_double, find_int8})
+  for (auto const find : {find_nf4, find_nf4_double, find_fp4, find_fp4_double, find_int8,
+                          find_codebook, find_element})
     if (Codec const* const codec = find(desc)) return codec;
   return nullptr;
 }
@@ -21,8 +24,9 @@ std::string scheme_text(qfmt::SchemeDesc const& desc) {
 std::optional<qfmt::SchemeDesc> scheme_named(std::string_view text) {
   qfmt::SchemeDesc desc;
   auto const format = text.substr(0, text.find('/'));
-  for (auto const* const known : {qfmt::NF4::name, qfmt::FP4::name, qfmt::Int8::name})
-    if (format == known) desc.format = known;
+  qfmt::for_each_format(qfmt::Formats{}, [&]<class F>() {
+    if (format == F::name) desc = qfmt::desc_of<qfmt::Scheme<qfmt::Format<F>>>;
+  });
   if (desc.format.empty()) return std::nullopt;
   desc.row_wise = desc.format == qfmt::Int8::name;
   for (text.remove_prefix(format.size()); !text.empty();) {
@@ -34,6 +38,14 @@ std::optional<qfmt::SchemeDesc> scheme_named(std::string_view text) {
     if (part != "double" && !(part == "row" && desc.row_wise) && !is_number) return std::nullopt;
   }
   return find_codec(desc) != nullptr ? std::optional(desc) : std::nullopt;
+}
+
+std::vector<std::string> format_names() {
+  std::vector<std::string> names;
+  qfmt::for_each_format(qfmt::Formats{}, [&]<class F>() {
+    if (scheme_named(F::name)) names.emplace_back(F::name);
+  });
+  return names;
 }
 
 std::int64_t chunk_at(std::int64_t first, std::int64_t count, std::int64_t row_length) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "plot.hpp"
 #include "values.hpp"
 
 namespace app {
@@ -43,6 +44,9 @@ struct Footprint {
 struct Codec {
   qfmt::SchemeDesc desc;
 
+  /// Whether MinError serves it: not where scales have a type of their own.
+  bool searches_scales;
+
   /// Bits of codes and scales that values of this shape take.
   std::int64_t (*bits)(std::vector<std::int64_t> const& shape);
 
@@ -62,6 +66,10 @@ struct Codec {
   qfmt::io::Error (*decode)(qfmt::io::Checkpoint const& source,
                             qfmt::io::QuantizedWeight const& weight, std::int64_t first,
                             std::span<float> out, qfmt::host::Threads threads);
+
+  /// Counts the codes of a weight, and gives its scales.
+  qfmt::io::Error (*usage)(qfmt::io::Checkpoint const& source,
+                           qfmt::io::QuantizedWeight const& weight, Usage& usage);
 
   /// The description of a packed copy of a part of the weight.
   qfmt::io::Result<qfmt::io::QuantizedWeight> (*packed)(qfmt::io::Checkpoint const& source,
@@ -83,6 +91,9 @@ std::string scheme_text(qfmt::SchemeDesc const& desc);
 
 /// The scheme of such a text; block sizes and "/row" may be left out. Nothing where it is none.
 std::optional<qfmt::SchemeDesc> scheme_named(std::string_view text);
+
+/// The formats that this program quantizes to, by name.
+std::vector<std::string> format_names();
 
 /// Values of the chunk that begins at `first`: whole rows, or whole groups of blocks, about 4
 /// million; or all that is left.

@@ -11,6 +11,7 @@
 #include <qfmt/host/quantize_range.hpp>
 #include <qfmt/host/quantized_tensor.hpp>
 #include <qfmt/host/shards.hpp>
+#include <qfmt/io/elements.hpp>
 
 #include "codec.hpp"
 
@@ -22,6 +23,8 @@ Codec const* find_nf4_double(qfmt::SchemeDesc const& desc);
 Codec const* find_fp4(qfmt::SchemeDesc const& desc);
 Codec const* find_fp4_double(qfmt::SchemeDesc const& desc);
 Codec const* find_int8(qfmt::SchemeDesc const& desc);
+Codec const* find_codebook(qfmt::SchemeDesc const& desc);
+Codec const* find_element(qfmt::SchemeDesc const& desc);
 
 /// F in every block size of the library.
 template <class F, bool Double>
@@ -65,7 +68,16 @@ struct CodecOf {
   }
 
   static qfmt::io::Result<Scales> scan(Tensor const& tensor, std::int64_t keep, Encoding how) {
-    if constexpr (!S::is_nested) {
+    if constexpr (S::has_tensor_scale) {
+      float most = 0.f;
+      Error const error = for_chunks(tensor, [&](auto values, std::int64_t, auto out) {
+        std::int64_t const blocks = qfmt::block_count<S>(out.size);
+        most = std::max(most, qfmt::host::absmax_of_range(values, out, {0, blocks}));
+        return qfmt::Status{};
+      });
+      if (error) return error;
+      return Scales{qfmt::tensor_scale_of<S>(most), {}};
+    } else if constexpr (!S::is_nested) {
       return Scales{};
     } else {
       Scales scales;
@@ -98,11 +110,27 @@ struct CodecOf {
     });
     if (written) return written;
     if (error) return error;
-    return finish(writer, weight, codes);
+    if constexpr (qfmt::io::is_element_scheme<S>) {
+      return qfmt::io::finish_elements<S>(writer, weight, scales.offset);
+    } else {
+      return finish(writer, weight, codes);
+    }
   }
 
   static Error decode(qfmt::io::Checkpoint const& source, Weight const& weight, std::int64_t first,
                       std::span<float> out, Threads threads) {
+    if constexpr (qfmt::io::is_element_scheme<S>) {
+      qfmt::QuantizedTensor<S> memory(static_cast<std::int64_t>(out.size()));
+      if (!memory.status()) return {memory.status(), weight.name, {}};
+      if (Error e = qfmt::io::read_elements(source, weight, first, memory.span())) return e;
+      return {qfmt::host::dequantize_parallel(threads, memory.span(), out), weight.name, {}};
+    } else {
+      return decode_view(source, weight, first, out, threads);
+    }
+  }
+
+  static Error decode_view(qfmt::io::Checkpoint const& source, Weight const& weight,
+                           std::int64_t first, std::span<float> out, Threads threads) {
     auto const view = qfmt::io::view_quantized<S>(source, weight);
     if (!view) return view.error();
     qfmt::Status status;
@@ -117,8 +145,47 @@ struct CodecOf {
     return {status, weight.name, {}};
   }
 
+  static Error usage(qfmt::io::Checkpoint const& source, Weight const& weight, Usage& usage) {
+    usage.codes.assign(std::size_t{1} << S::bits, 0);
+    if constexpr (qfmt::io::is_element_scheme<S>) {
+      qfmt::QuantizedTensor<S> memory(count_of(weight.shape));
+      if (!memory.status()) return {memory.status(), weight.name, {}};
+      if (Error e = qfmt::io::read_elements(source, weight, 0, memory.span())) return e;
+      count_codes(qfmt::QuantizedSpan<S const>(memory.span()), usage);
+    } else {
+      auto const view = qfmt::io::view_quantized<S>(source, weight);
+      if (!view) return view.error();
+      count_codes(*view, usage);
+    }
+    return {};
+  }
+
+  static void count_codes(qfmt::QuantizedSpan<S const> const& view, Usage& usage) {
+    for (std::int64_t i = 0; i < view.size; ++i)
+      ++usage.codes[qfmt::code_at<S::bits>(view.codes, i)];
+    std::int64_t const blocks = view.size == 0 ? 0 : qfmt::host::block_count_of(view);
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      float const scale = qfmt::scale_at(view.scales, b);
+      usage.scales.push_back(
+          S::has_zero_point ? qfmt::float_from_bits(qfmt::float_bits(scale) & ~15u) : scale);
+    }
+  }
+
   static qfmt::io::Result<Weight> packed(qfmt::io::Checkpoint const& source, Weight const& weight,
                                          Cut cut) {
+    if constexpr (qfmt::io::is_element_scheme<S>) {
+      return not_packed(weight);
+    } else {
+      return packed_view(source, weight, cut);
+    }
+  }
+
+  static Error not_packed(Weight const& weight) {
+    return {{qfmt::Errc::unsupported_scheme}, weight.name, "such weights are not cut for ranks"};
+  }
+
+  static qfmt::io::Result<Weight> packed_view(qfmt::io::Checkpoint const& source,
+                                              Weight const& weight, Cut cut) {
     auto const matrix = qfmt::io::view_matrix<S>(source, weight);
     if (!matrix) return matrix.error();
     auto const part = qfmt::slice(*matrix, cut.rows, cut.cols);
@@ -137,6 +204,16 @@ struct CodecOf {
 
   static Error write_packed(qfmt::io::SafetensorsWriter& writer, qfmt::io::Checkpoint const& source,
                             Weight const& weight, Weight const& to, Cut cut) {
+    if constexpr (qfmt::io::is_element_scheme<S>) {
+      return not_packed(weight);
+    } else {
+      return write_packed_view(writer, source, weight, to, cut);
+    }
+  }
+
+  static Error write_packed_view(qfmt::io::SafetensorsWriter& writer,
+                                 qfmt::io::Checkpoint const& source, Weight const& weight,
+                                 Weight const& to, Cut cut) {
     auto const matrix = qfmt::io::view_matrix<S>(source, weight);
     if (!matrix) return matrix.error();
     auto const part = qfmt::slice(*matrix, cut.rows, cut.cols);
@@ -203,7 +280,9 @@ struct CodecOf {
 
   template <class Fn>
   static qfmt::Status with_encoder(Encoding how, Fn const& fn) {
-    return how.min_error ? fn(qfmt::MinError{}) : fn(qfmt::Nearest{});
+    if constexpr (!S::is_typed)
+      if (how.min_error) return fn(qfmt::MinError{});
+    return fn(qfmt::Nearest{});
   }
 
   /// The first of the three public steps of nested quantization, for one chunk.
@@ -221,6 +300,7 @@ struct CodecOf {
   template <class T>
   static qfmt::Status encode(std::span<T const> values, std::int64_t first,
                              qfmt::QuantizedSpan<S> out, Scales const& scales, Encoding how) {
+    if constexpr (S::has_tensor_scale) *out.scales.tensor_scale = scales.offset;
     if constexpr (!S::is_nested) {
       return with_encoder(how, [&](auto encoder) {
         return over_blocks(out, how.threads, [&](auto range) {
@@ -249,6 +329,15 @@ struct CodecOf {
   }
 
   static Error write_chunk(qfmt::io::SafetensorsWriter& writer, Weight const& weight,
+                           qfmt::QuantizedSpan<S> out) {
+    if constexpr (qfmt::io::is_element_scheme<S>) {
+      return qfmt::io::append_elements(writer, weight, out);
+    } else {
+      return write_codes(writer, weight, out);
+    }
+  }
+
+  static Error write_codes(qfmt::io::SafetensorsWriter& writer, Weight const& weight,
                            qfmt::QuantizedSpan<S> out) {
     auto const put = [&](std::string const& name, void const* data, std::int64_t bytes) {
       return writer.write(name,
@@ -317,11 +406,13 @@ struct CodecOf {
 template <qfmt::SchemeSpec S>
 inline constexpr Codec codec_of{
     .desc = qfmt::desc_of<S>,
+    .searches_scales = !S::is_typed,
     .bits = &CodecOf<S>::bits,
     .footprint = &CodecOf<S>::footprint,
-    .scan = S::is_nested ? &CodecOf<S>::scan : nullptr,
+    .scan = S::is_nested || S::has_tensor_scale ? &CodecOf<S>::scan : nullptr,
     .write = &CodecOf<S>::write,
     .decode = &CodecOf<S>::decode,
+    .usage = &CodecOf<S>::usage,
     .packed = &CodecOf<S>::packed,
     .write_packed = &CodecOf<S>::write_packed,
 };

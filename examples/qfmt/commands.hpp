@@ -57,6 +57,7 @@ struct DequantizeOptions {
 
 struct CompareOptions {
   std::filesystem::path before, after;
+  std::filesystem::path plot;  // empty: none
   int threads = 0;
   bool json = false;
 };
@@ -79,11 +80,23 @@ struct MemoryOptions {
   bool json = false;
 };
 
+struct DoctorOptions {
+  bool json = false;
+};
+
+struct TableOptions {
+  std::filesystem::path model;  // empty: random values alone
+  std::string model_name;       // of its column
+  bool json = false;
+};
+
 int info(InfoOptions const& options);
 int quantize(QuantizeOptions const& options);
 int dequantize(DequantizeOptions const& options);
 int compare(CompareOptions const& options);
 int shard(ShardOptions const& options);
 int plan_memory(MemoryOptions const& options);
+int doctor(DoctorOptions const& options);
+int table(TableOptions const& options);
 
 }  // namespace app

@@ -45,11 +45,15 @@ struct Row {
 
 class Comparison {
  public:
-  Comparison(Checkpoint const& before, Checkpoint const& after, int threads)
-      : before_(before), after_(after), weights_(after), threads_{threads} {
+  /// figures: where not null, gets what is to be drawn.
+  Comparison(Checkpoint const& before, Checkpoint const& after, int threads,
+             std::map<std::string, SchemeFigures>* figures)
+      : before_(before), after_(after), weights_(after), threads_{threads}, figures_(figures) {
     before_.visit([&](StoredTensor const& tensor) { rows_.push_back(row_of(tensor)); });
     after_.visit([&](StoredTensor const& tensor) {
-      if (!before_.locate(tensor.info->name) && !weights_.is_side_piece(tensor.info->name))
+      Weight const* const weight = weights_.find(tensor.info->name);
+      auto const& name = weight != nullptr ? weight->stored.name : tensor.info->name;
+      if (!before_.locate(name) && !weights_.is_side_piece(tensor.info->name))
         rows_.push_back({tensor.info->name, tensor.info->shape, Outcome::added});
     });
   }
@@ -86,9 +90,23 @@ class Comparison {
       copy = transposed(tensor.bytes, info.shape[0], info.shape[1],
                         qfmt::io::traits_of(info.dtype).bits / 8);
     row.differences = with_values(info.dtype, turned ? copy : tensor.bytes, [&](auto original) {
+      if (figures_ != nullptr) add_figures(original, values, weight);
       return differences_of(original, std::span<float const>(values));
     });
     return row;
+  }
+
+  template <class T>
+  void add_figures(std::span<T const> original, std::span<float const> values,
+                   Weight const& weight) const {
+    SchemeFigures& figures = (*figures_)[scheme_text(weight.stored.desc)];
+    std::vector<float> wide;
+    wide.reserve(original.size());
+    for (T const x : original) wide.push_back(qfmt::to_float(x));
+    figures.add_errors(wide, values);
+    Usage usage;
+    fail_on(weight.codec->usage(after_, weight.stored, usage), exit_bad_input);
+    figures.add(usage);
   }
 
   void check_unchanged() const {
@@ -100,6 +118,7 @@ class Comparison {
   Checkpoint const& after_;
   Weights weights_;
   qfmt::host::Threads threads_;
+  std::map<std::string, SchemeFigures>* figures_;
   std::vector<Row> rows_;
 };
 
@@ -190,13 +209,16 @@ void print_as_text(std::vector<Row> const& rows) {
 int compare(CompareOptions const& options) {
   auto const before = value_or_fail(Checkpoint::open(options.before), exit_bad_input);
   auto const after = value_or_fail(Checkpoint::open(options.after), exit_bad_input);
-  auto const comparison = Comparison(before, after, options.threads);
+  std::map<std::string, SchemeFigures> figures;
+  auto const comparison =
+      Comparison(before, after, options.threads, options.plot.empty() ? nullptr : &figures);
   auto const& rows = comparison.rows();
   if (options.json) {
     print_as_json(options, rows);
   } else {
     print_as_text(rows);
   }
+  if (!options.plot.empty()) write_plot(options.plot, figures);
   bool const good = std::ranges::all_of(rows, [](Row const& row) {
     return row.outcome == Outcome::quantized || row.outcome == Outcome::identical;
   });

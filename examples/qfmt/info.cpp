@@ -35,6 +35,7 @@ std::vector<Row> rows_of(qfmt::io::Checkpoint const& checkpoint, Weights const& 
     Row row{tensor.name, std::string(traits_of(tensor.dtype).name), tensor.shape, tensor.bytes(),
             weights.find(tensor.name)};
     if (row.weight != nullptr && row.weight->codec != nullptr) {
+      row.name = row.weight->stored.name;
       row.shape = row.weight->stored.shape;
       row.bytes = row.weight->bytes;
     }

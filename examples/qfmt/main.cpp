@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <new>
 
+#include "codec.hpp"
 #include "commands.hpp"
 #include "failure.hpp"
 #include "text.hpp"
@@ -24,7 +25,8 @@ constexpr char const* description =
 constexpr char const* exit_codes = R"(
 Exit codes:
   0    fine
-  1    compare: an unquantized tensor differs, is missing or was added; plan: too little memory
+  1    compare: an unquantized tensor differs, is missing or was added; plan: too little memory;
+       doctor: a format does not work
   2    usage
   3    an input file cannot be read or breaks a rule of its format
   4    the output cannot be written, or exists and --force is not given
@@ -71,16 +73,21 @@ void add_info(CLI::App& program, app::InfoOptions& options, int& result) {
 }
 
 CLI::Option* add_schemes(CLI::App* command, app::SchemeOptions& options) {
-  command->add_option("--format", options.format, "nf4, fp4 or int8 (row-wise, LLM.int8())")
-      ->check(CLI::IsMember({"nf4", "fp4", "int8"}));
+  command
+      ->add_option("--format", options.format,
+                   "nf4, fp4, int8 (row-wise, LLM.int8()); mxfp4 and nvfp4 in the layout of "
+                   "existing checkpoints; with --native the others of qfmt's own")
+      ->check(CLI::IsMember(app::format_names()));
   command->add_option("--preset", options.preset,
                       "In place of --format: production-accuracy (LLM.int8()), production-memory "
                       "(NF4, double quantization), qlora (the same), fsdp-qlora (the same stored "
                       "as bfloat16), or a config.json with a quantization_config");
   auto* const block_size =
       command
-          ->add_option("--block-size", options.block_size,
-                       "Values per scale: a power of two from 16 to 4096; 64 if not given")
+          ->add_option(
+              "--block-size", options.block_size,
+              "Values per scale: a power of two from 16 to 4096; if not given 64, or what the "
+              "format asks for")
           ->check(CLI::IsMember({16, 32, 64, 128, 256, 512, 1024, 2048, 4096}));
   command->add_flag("--double-quant", options.double_quant, "Quantize the scales, too");
   command->add_option("--skip-modules", options.skip_modules, skip_description)
@@ -145,9 +152,28 @@ void add_compare(CLI::App& program, app::CompareOptions& options, int& result) {
       "compare", "Decodes OUT's quantized tensors and shows how far they lie from IN's");
   command->add_option("IN", options.before, "The original")->required();
   command->add_option("OUT", options.after, "What `qfmt quantize` made of it")->required();
+  command->add_option("--plot", options.plot,
+                      "An SVG file to draw: errors, use of codes and scales of each scheme");
   add_threads(command, options.threads);
   command->add_flag("--json", options.json, "Print JSON");
   on_parse(command, result, [&options] { return app::compare(options); });
+}
+
+void add_doctor(CLI::App& program, app::DoctorOptions& options, int& result) {
+  auto* const command = program.add_subcommand(
+      "doctor", "Says what this program and machine are, and tests every format on it");
+  command->add_flag("--json", options.json, "Print JSON");
+  on_parse(command, result, [&options] { return app::doctor(options); });
+}
+
+void add_table(CLI::App& program, app::TableOptions& options, int& result) {
+  auto* const command = program.add_subcommand(
+      "table", "Prints the relative RMSE of every format on random values and real weights");
+  command->add_option("MODEL", options.model,
+                      "A safetensors file or a folder whose matrices are the real weights");
+  command->add_option("--name", options.model_name, "What the column of the weights is called");
+  command->add_flag("--json", options.json, "Print JSON");
+  on_parse(command, result, [&options] { return app::table(options); });
 }
 
 void add_shard(CLI::App& program, app::ShardOptions& options, int& result) {
@@ -204,12 +230,16 @@ int run(int argc, char** argv) {
   app::CompareOptions compare;
   app::ShardOptions shard;
   app::MemoryOptions plan;
+  app::DoctorOptions doctor;
+  app::TableOptions table;
   add_info(program, info, result);
   add_quantize(program, quantize, result);
   add_dequantize(program, dequantize, result);
   add_compare(program, compare, result);
   add_shard(program, shard, result);
   add_plan(program, plan, result);
+  add_doctor(program, doctor, result);
+  add_table(program, table, result);
   try {
     program.parse(argc, argv);
   } catch (CLI::ParseError const& error) {

@@ -41,7 +41,7 @@ class Job {
       ++at;
     }
     auto config = model_.config;
-    if (config.is_object())
+    if (config.is_object() && schemes_.writes_config())
       config["quantization_config"] = qfmt::io::to_json(schemes_.config(steps_, model_));
     output.finish(config, files);
     return bytes;
@@ -229,6 +229,9 @@ int quantize(QuantizeOptions const& options) {
   auto const steps = schemes.steps(model, notes);
   if (!options.write.quiet)
     for (auto const& note : notes) fmt::print(stderr, "qfmt: {}\n", printable(note));
+  for (Step const& step : steps)
+    if (options.min_error && step.codec != nullptr && !step.codec->searches_scales)
+      throw Failure(exit_usage, "--min-error does not go with " + scheme_text(step.codec->desc));
 
   Job job(options, schemes, model, steps);
   auto files = job.layout();

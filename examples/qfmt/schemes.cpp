@@ -38,6 +38,12 @@ QuantizationConfig config_from(SchemeOptions const& options) {
       exit_bad_input);
 }
 
+/// Whether the format is one of bitsandbytes', whose configuration then goes with the weights.
+bool is_bitsandbytes(std::string const& format) {
+  return format.empty() || format == qfmt::NF4::name || format == qfmt::FP4::name ||
+         format == qfmt::Int8::name;
+}
+
 void refuse_contradictions(SchemeOptions const& options) {
   bool const int8 = options.format == qfmt::Int8::name;
   if (options.format.empty() == options.preset.empty())
@@ -48,6 +54,12 @@ void refuse_contradictions(SchemeOptions const& options) {
     throw Failure(exit_usage, "--format int8 has one scale a row: it takes no --block-size");
   if (int8 && options.double_quant)
     throw Failure(exit_usage, "--format int8 keeps its scales plain: it takes no --double-quant");
+  if (!is_bitsandbytes(options.format) && options.double_quant)
+    throw Failure(exit_usage, "--format " + options.format +
+                                  " keeps its scales as it says: it takes no --double-quant");
+  if (!is_bitsandbytes(options.format) && !options.quant_storage.empty())
+    throw Failure(exit_usage, "--format " + options.format +
+                                  " is stored as it says: it takes no --quant-storage");
   if (int8 && !options.quant_storage.empty())
     throw Failure(exit_usage, "--format int8 is stored as int8: it takes no --quant-storage");
 }
@@ -74,6 +86,17 @@ Schemes::~Schemes() = default;
 
 Schemes::Schemes(SchemeOptions const& options) : options_(options) {
   refuse_contradictions(options);
+  writes_config_ = is_bitsandbytes(options.format);
+  if (!writes_config_) {
+    auto const text =
+        options.format +
+        (options.block_size_given ? "/" + std::to_string(options.block_size) : std::string());
+    auto const desc = scheme_named(text);
+    if (!desc) throw Failure(exit_usage, "no such scheme: " + text);
+    codec_ = known(*desc);
+    for (auto const& rule : options.rules) add_rule(rule);
+    return;
+  }
   config_ = config_from(options);
   if (!options.quant_storage.empty())
     config_.bnb_4bit_quant_storage = *qfmt::io::torch_dtype_named(options.quant_storage);
@@ -90,7 +113,9 @@ Schemes::Schemes(SchemeOptions const& options) : options_(options) {
 Codec const* Schemes::known(qfmt::SchemeDesc const& desc) const {
   Codec const* const codec = find_codec(desc);
   if (codec == nullptr) throw Failure(exit_usage, "no such scheme: " + scheme_text(desc));
-  if (!qfmt::io::bitsandbytes_loads(desc) && !options_.native)
+  auto const layout = qfmt::io::element_layout(desc.format);
+  bool const others_load = layout && !layout->is_native;  // the layout of existing checkpoints
+  if (!qfmt::io::bitsandbytes_loads(desc) && !others_load && !options_.native)
     throw Failure(exit_usage, "bitsandbytes cannot load " + scheme_text(desc) +
                                   "; --native writes it all the same, for qfmt alone");
   return codec;
@@ -185,7 +210,7 @@ void Schemes::note_unmatched(Model const& model, std::vector<std::string>& notes
 
 /// One config.json says 4 bit or 8 bit, for all weights.
 void Schemes::refuse_mixed(std::vector<Step> const& steps, Model const& model) const {
-  if (!model.is_folder || options_.native) return;
+  if (!model.is_folder || options_.native || !writes_config_) return;
   for (Step const& step : steps)
     if (step.codec != nullptr && step.codec->desc.row_wise != config_.load_in_8bit)
       throw Failure(exit_usage, step.tensor->name + " as " + scheme_text(step.codec->desc) +

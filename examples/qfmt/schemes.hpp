@@ -34,6 +34,9 @@ class Schemes {
   /// The description of a weight in the output, but for the offset of nested scales.
   qfmt::io::QuantizedWeight describe(Step const& step) const;
 
+  /// Whether the output's config.json names bitsandbytes.
+  bool writes_config() const { return writes_config_; }
+
   /// The configuration that transformers needs for the output of these steps.
   qfmt::io::QuantizationConfig config(std::vector<Step> const& steps, Model const& model) const;
 
@@ -51,6 +54,7 @@ class Schemes {
 
   SchemeOptions const& options_;
   qfmt::io::QuantizationConfig config_;
+  bool writes_config_ = true;     // bitsandbytes' configuration goes with the weights
   Codec const* codec_ = nullptr;  // null: the configuration quantizes nothing
   std::vector<Rule> rules_;
 };

@@ -118,15 +118,15 @@ Error check_weights(qfmt::io::Checkpoint const& checkpoint) {
       if (!view) error = view.error();
       return Status{};
     };
-    auto const of = [&]<class F>(std::type_identity<F>) {
-      // The maps do not depend on the block size: one stands for all.
-      auto const plain = desc_of<Scheme<Format<F>>>;
-      if (weight.desc == plain) (void)check.template operator()<Scheme<Format<F>>>();
-      if (weight.desc == desc_of<Scheme<Format<F>, DoubleQuant<true>>>)
-        (void)check.template operator()<Scheme<Format<F>, DoubleQuant<true>>>();
-    };
-    of(std::type_identity<NF4>());
-    of(std::type_identity<FP4>());
+    for_each_format(Formats{}, [&]<class F>() {
+      if constexpr (CodebookFormat<F> && bits_of<F> == 4) {
+        // The maps do not depend on the block size: one stands for all.
+        auto const plain = desc_of<Scheme<Format<F>>>;
+        if (weight.desc == plain) (void)check.template operator()<Scheme<Format<F>>>();
+        if (weight.desc == desc_of<Scheme<Format<F>, DoubleQuant<true>>>)
+          (void)check.template operator()<Scheme<Format<F>, DoubleQuant<true>>>();
+      }
+    });
     if (error) return error;
   }
   return {};

@@ -9,12 +9,14 @@ namespace app {
 Weights::Weights(qfmt::io::Checkpoint const& checkpoint) {
   for (auto& stored : value_or_fail(qfmt::io::find_quantized(checkpoint), exit_bad_input)) {
     Weight weight{stored, find_codec(stored.desc), {}, 0};
-    for (auto const& piece : value_or_fail(qfmt::io::pieces_of(stored), exit_bad_input)) {
+    auto const pieces = value_or_fail(qfmt::io::pieces_of(stored), exit_bad_input);
+    if (pieces.front().name != stored.name) codes_.emplace(pieces.front().name, stored.name);
+    for (auto const& piece : pieces) {
       auto const tensor = checkpoint.locate(piece.name);
       if (!tensor) continue;
       weight.pieces.push_back(piece.name);
       weight.bytes += tensor->info->bytes();
-      if (piece.name != stored.name) side_pieces_.insert(piece.name);
+      if (&piece != &pieces.front()) side_pieces_.insert(piece.name);
     }
     weights_.emplace(stored.name, std::move(weight));
   }

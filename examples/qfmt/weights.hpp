@@ -27,9 +27,10 @@ class Weights {
   bool empty() const { return weights_.empty(); }
   std::size_t size() const { return weights_.size(); }
 
-  /// The quantized weight of that name, or null.
+  /// The quantized weight of that name, or whose codes have that name; or null.
   Weight const* find(std::string const& name) const {
-    auto const at = weights_.find(name);
+    auto const codes = codes_.find(name);
+    auto const at = weights_.find(codes == codes_.end() ? name : codes->second);
     return at == weights_.end() ? nullptr : &at->second;
   }
 
@@ -41,6 +42,7 @@ class Weights {
 
  private:
   std::unordered_map<std::string, Weight> weights_;
+  std::unordered_map<std::string, std::string> codes_;  // names that are not their weights'
   std::unordered_set<std::string> side_pieces_;
 };
 

@@ -6,6 +6,7 @@
 #include "qfmt/codec/min_error.hpp"
 
 #include "qfmt/format/fp4.hpp"
+#include "qfmt/format/fp8.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/host/dequantize.hpp"
@@ -181,7 +182,7 @@ TEMPLATE_TEST_CASE("nearly all of what the best scale would gain", "[codec]", NF
 }
 
 TEMPLATE_TEST_CASE("no block is worse than Nearest's", "[codec]", NF4, FP4, Int4, Seven, Int8,
-                   Dynamic8, UnsignedDynamic8) {
+                   Dynamic8, UnsignedDynamic8, FP8E4M3, FP8E5M2) {
   using S = Scheme<Format<TestType>, BlockSize<64>>;
   auto const values = awkward_values();
   auto const by_search = errors(values, decoded<S>(values, MinError{}), 64);

@@ -39,6 +39,42 @@ INSTANTIATE(float)
 INSTANTIATE(float16)
 INSTANTIATE(bfloat16)
 
+/// Every format of the library's list under its own scheme: a tile decoded, a run multiplied.
+template <class F, class T>
+__device__ void use_format(QuantizedMatrix<Scheme<Format<F>> const> w, T const* x, T* out) {
+  using Decoder = block::TileDecoder<Scheme<Format<F>> const, T, 128, 1>;
+  __shared__ typename Decoder::TempStorage storage;
+  Decoder decoder(storage);
+  decoder.template decode<false>(w.values, 0, static_cast<int>(w.cols),
+                                 [&](int i, float const(&values)[Decoder::values_per_pack], int n) {
+                                   thread::store_elements(thread::round_to<T>(values), out + i, n);
+                                 });
+  float sums[generic::columns]{};
+  generic::add_run(w, 0, 0, w.cols, x, 1, sums);
+  out[threadIdx.x] = from_float<T>(sums[0]);
+}
+template <class T, class... Fs>
+__device__ void use_formats(FormatList<Fs...>, void* storage, T const* x, T* out) {
+  (use_format<Fs>(QuantizedMatrix<Scheme<Format<Fs>> const>(
+                      place<Scheme<Format<Fs>>>(storage, 1, 256)),
+                  x, out),
+   ...);
+}
+template <class T>
+__global__ void use_every_format(void* storage, T const* x, T* out) {
+  use_formats(Formats{}, storage, x, out);
+}
+template __global__ void use_every_format<float16>(void*, float16 const*, float16*);
+
+using Typed = Scheme<Format<NF4>, ScaleType<E4M3>, TensorScale<true>>;
+template __global__ void grid::quantize_typed_kernel<Typed, float>(float const*,
+                                                                   QuantizedSpan<Typed>,
+                                                                   unsigned long long*);
+template __global__ void grid::tensor_absmax_kernel<Typed, float16>(float16 const*, int64_t,
+                                                                    float*);
+template __global__ void grid::clear_tensor_scale_kernel<Typed>(float*);
+template __global__ void grid::finish_tensor_scale_kernel<Typed>(float*);
+
 template __global__ void grid::sum_scales_kernel<block::ScaleSummer>(ScaleSum const*, int64_t,
                                                                      ScaleSum*);
 template __global__ void grid::encode_scales_kernel<Nearest, true>(float const*, int64_t,

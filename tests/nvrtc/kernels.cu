@@ -8,12 +8,12 @@
 
 using namespace qfmt;
 
-struct AF4 {  // a user's own format
-  static constexpr auto name = "af4";
+struct Mine {  // a user's own format
+  static constexpr auto name = "mine";
   static constexpr Codebook codebook{-1.f, -.69f, -.51f, -.37f, -.26f, -.15f, -.05f, 0.f,
                                      .05f, .15f,  .26f,  .37f,  .51f,  .65f,  .8f,   1.f};
 };
-static_assert(round_trips<NF4>() && round_trips<AF4>() && round_trips<Dynamic8>());
+static_assert(round_trips<NF4>() && round_trips<Mine>() && round_trips<Dynamic8>());
 
 /// Code and value of every x, one thread each.
 template <class F, class T>
@@ -37,6 +37,32 @@ __global__ void encode_one_block(T const* x, long long n, float* absmax, unsigne
   encode_block<F>(x, n, *absmax, codes);
 }
 
+/// A format of the library's list under its own scheme: a block quantized, a value decoded.
+template <class F, class T>
+__device__ void use_format(T const* x, unsigned char* storage, T* out) {
+  using S = Scheme<Format<F>>;
+  auto const values = place<S>(storage, 1, S::block_size).values;
+  if constexpr (S::is_typed) {
+    if constexpr (S::has_tensor_scale)
+      *values.scales.tensor_scale = tensor_scale_of<S>(block_absmax(x, S::block_size));
+    encode_typed_block(x, S::block_size, values, 0);
+  } else {
+    *values.scales.absmax = Nearest::scale<F>(x, S::block_size);
+    encode_block<F>(x, S::block_size, *values.scales.absmax, values.codes);
+  }
+  out[threadIdx.x] = from_float<T>(decode_at(values, threadIdx.x));
+}
+template <class T, class... Fs>
+__device__ void use_formats(FormatList<Fs...>, T const* x, unsigned char* storage, T* out) {
+  (use_format<Fs>(x, storage, out), ...);
+}
+template <class T>
+__global__ void use_every_format(T const* x, unsigned char* storage, T* out) {
+  use_formats(Formats{}, x, storage, out);
+}
+template __global__ void use_every_format<float>(float const*, unsigned char*, float*);
+template __global__ void use_every_format<bfloat16>(bfloat16 const*, unsigned char*, bfloat16*);
+
 using Nf4 = Scheme<Format<NF4>>;
 using Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
 using Rows = Scheme<Format<Int8>, RowWise>;
@@ -53,7 +79,7 @@ using Blocks8 = Scheme<Format<Dynamic8>, BlockSize<256>>;
   INSTANTIATE_FORMAT(Int8, T)             \
   INSTANTIATE_FORMAT(Dynamic8, T)         \
   INSTANTIATE_FORMAT(UnsignedDynamic8, T) \
-  INSTANTIATE_FORMAT(AF4, T)              \
+  INSTANTIATE_FORMAT(Mine, T)             \
   INSTANTIATE_VIEW(Nf4, T)                \
   INSTANTIATE_VIEW(Nested, T)             \
   INSTANTIATE_VIEW(Rows, T)               \

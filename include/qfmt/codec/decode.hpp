@@ -80,6 +80,29 @@ QFMT_HD constexpr float scale_at(NestedScales<S> const& scales, int64_t block) {
   return exact::mul_then_add(relative, absmax2, *scales.offset);
 }
 
+namespace detail {
+QFMT_HD constexpr float scale_value(float16 scale) { return scale; }
+QFMT_HD constexpr float scale_value(bfloat16 scale) { return scale; }
+QFMT_HD constexpr float scale_value(float scale) { return scale; }
+}  // namespace detail
+
+/// scale, or f32(scale * tensor_scale); a zero point goes into the four lowest bits, which the
+/// 16-bit scales that have one leave empty.
+template <SchemeSpec S>
+QFMT_HD constexpr float scale_at(TypedScales<S> const& scales, int64_t block) {
+  using T = typename S::scale::type;
+  float scale = 0.f;
+  if constexpr (requires { T::decode(uint8_t{0}); }) {
+    scale = T::decode(scales.scale[block]);
+  } else {
+    scale = detail::scale_value(scales.scale[block]);
+  }
+  if constexpr (S::has_tensor_scale) scale = exact::mul(scale, *scales.tensor_scale);
+  if constexpr (S::has_zero_point)
+    scale = float_from_bits(float_bits(scale) | (scales.zero_point[block] & 15u));
+  return scale;
+}
+
 /// The block that flat value i belongs to.
 template <SchemeSpec S>
 QFMT_HD constexpr int64_t block_of(QuantizedSpan<S> const& in, int64_t i) {

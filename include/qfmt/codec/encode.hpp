@@ -126,6 +126,20 @@ QFMT_HD constexpr uint8_t code_of_zero() {
 template <FormatSpec F>
 inline constexpr uint8_t zero_code = detail::code_of_zero<F>();
 
+/// The scale of a block with this absmax, not yet in the type that it is stored in: absmax, or
+/// absmax / largest for formats whose codes are numbers of their own, the least number at least.
+/// NaN stays NaN.
+template <FormatSpec F>
+QFMT_HD constexpr float scale_of_absmax(float absmax) {
+  if constexpr (ElementFormat<F>) {
+    if (!is_finite(absmax)) return absmax;
+    float const scale = exact::div(absmax, F::largest);
+    return is_zero(scale) && !is_zero(absmax) ? 0x1p-149f : scale;
+  } else {
+    return absmax;
+  }
+}
+
 /// How a block's values are brought to what the format rounds: x * factor, or, where the factor is
 /// not a number to multiply with, (x / absmax) * peak. Codebooks have peak 1.
 struct BlockScaling {

@@ -9,7 +9,8 @@
 
 namespace qfmt::inline v0 {
 
-/// The scale is the block's absmax; each value takes the nearest code. The default.
+/// The scale is the block's absmax, or what the format makes of it; each value takes the nearest
+/// code. The default.
 ///
 /// Numerics: bitsandbytes' CUDA decision points and tie rules to the bit, with the IEEE reciprocal
 /// in place of the GPU's approximate one; the same bits on host and device.
@@ -17,7 +18,7 @@ struct Nearest {
   /// The scale of a block of n values; NaN if one of them is NaN or infinite.
   template <FormatSpec F, Element T>
   QFMT_HD static constexpr float scale(T const* values, int64_t n) {
-    return block_absmax(values, n);
+    return scale_of_absmax<F>(block_absmax(values, n));
   }
 
   /// The block's codes under the scale that `scale` chose.

@@ -15,7 +15,7 @@ namespace qfmt::inline v0 {
 /// that turns an asymmetric codebook's better side to the block.
 ///
 /// 4-bit codebooks: a grid over all scales worth a look, then least squares. Every other format: a
-/// few dozen scales from 0.6 to 1.004 absmax, then least squares; of Int8, whose error hardly
+/// few dozen scales from 0.6 to 1.004 of Nearest's, then least squares; of Int8, whose error hardly
 /// depends on the scale, expect a percent.
 /// Blocks of zeros and blocks with NaN or infinity: as Nearest. Numerics: the same bits whatever
 /// compiler, flags, threads or SIMD level.
@@ -55,14 +55,14 @@ struct MinError {
   /// The scale of a block of n values; NaN if one of them is NaN or infinite.
   template <FormatSpec F, Element T>
   QFMT_HD constexpr float scale(T const* values, int64_t n) const {
-    float const absmax = block_absmax(values, n);
-    if (is_zero(absmax) || !is_finite(absmax)) return absmax;
+    float const nearest = scale_of_absmax<F>(block_absmax(values, n));
+    if (is_zero(nearest) || !is_finite(nearest)) return nearest;
     ColumnWeights const weights = weights_of(n);
-    Choice best{absmax, fit_block<F>(values, n, weights, absmax)};
+    Choice best{nearest, fit_block<F>(values, n, weights, nearest)};
     if constexpr (CodebookFormat<F> && bits_of<F> == 4) {
-      best.refine<F>(values, n, weights, searched<F>(values, n, weights, absmax));
+      best.refine<F>(values, n, weights, searched<F>(values, n, weights, nearest));
     } else {
-      search_around<F>(values, n, weights, absmax, best);
+      search_around<F>(values, n, weights, nearest, best);
     }
     return best.scale;
   }
@@ -125,7 +125,7 @@ struct MinError {
     return exact::to_float(search.best() * exact::to_double(absmax));
   }
 
-  /// Formats whose error has no steep slopes: scales on both sides of absmax, dense near it.
+  /// Formats whose error has no steep slopes: scales on both sides of Nearest's, dense near it.
   template <FormatSpec F, Element T>
   QFMT_HD constexpr void search_around(T const* values, int64_t n, ColumnWeights const& weights,
                                        float absmax, Choice& best) const {
@@ -134,7 +134,7 @@ struct MinError {
       for (int k = -5; k <= 24; ++k) {
         float const t = static_cast<float>(k) / 24.f;
         float const ratio = 1.f - exact::rounded(0.4f * t * t * t);
-        float const scale = exact::mul(absmax, sign != 0 ? -ratio : ratio);
+        float const scale = exact::mul(nearest, sign != 0 ? -ratio : ratio);
         if (is_zero(scale) || !is_finite(scale)) continue;
         BlockFit const fit = fit_block<F>(values, n, weights, scale);
         if (fit.error < best.fit.error) best = {scale, fit};

@@ -9,6 +9,13 @@
 //   formula format    name, bits, decode(code, absmax), encode(x, absmax)
 //       optional      peak, round(t)                 a block divides once: its codes are
 //                                                    round(x * (peak / absmax))
+//       or            largest                        codes are numbers up to `largest`: decode and
+//                                                    encode take the scale absmax / largest
+//       or            has_zero_point = true          decode and encode take a scale with a zero
+//                                                    point in its four lowest bits
+//
+//   any may name what Scheme<Format<F>> takes where nothing else is said: default_block_size,
+//   default_scale (the type scales are stored in), default_tensor_scale.
 //
 // Of a code the low `bits` bits count. `stores_levels = true` says that files bring their own map.
 //
@@ -67,6 +74,19 @@ template <class F>
 concept ScaledFormulaFormat = FormulaFormat<F> && requires(float t) {
   { F::peak } -> stl::convertible_to<float>;
   { F::round(t) } -> stl::convertible_to<uint8_t>;
+};
+
+/// A formula whose codes are numbers of their own, up to `largest`, times a scale that is not the
+/// block's absmax but absmax / largest.
+template <class F>
+concept ElementFormat = FormulaFormat<F> && requires {
+  { F::largest } -> stl::convertible_to<float>;
+};
+
+/// A formula that takes a zero point in the four lowest bits of its scale.
+template <class F>
+concept ZeroPointFormat = FormulaFormat<F> && requires {
+  requires F::has_zero_point;
 };
 
 /// A codebook with a sign bit over magnitudes: encode(x) is magnitude_codes[number of

@@ -6,6 +6,7 @@
 
 #include "qfmt/codec/encoders.hpp"
 #include "qfmt/codec/nested.hpp"
+#include "qfmt/codec/typed_scales.hpp"
 #include "qfmt/host/simd/codec.hpp"
 #include "qfmt/host/simd/compiled_for.hpp"
 
@@ -139,6 +140,9 @@ void scale_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> cons
     int64_t const length = block_length_of(out), first = range.first * length;
     int64_t const n = std::min(out.size - first, (range.last - range.first) * length);
     simd::absmax_blocks<S::block_size>(level, values + first, n, length, scales);
+    if constexpr (ElementFormat<typename S::format>)
+      for (int64_t b = 0; b < range.last - range.first; ++b)
+        scales[b] = scale_of_absmax<typename S::format>(scales[b]);
   } else {
     int64_t const length = block_length_of(out), first = range.first * length;
     int64_t const n = std::min(out.size - first, (range.last - range.first) * length);
@@ -232,24 +236,58 @@ int64_t find_in_blocks(T const* values, QuantizedSpan<S> const& out, BlockRange 
   return none;
 }
 
+/// The largest absmax among blocks without NaN or infinity: of the tensor it makes its scale.
+template <SchemeSpec S, Element T>
+float finite_absmax(T const* values, QuantizedSpan<S> const& out, BlockRange range,
+                    SimdLevel level) {
+  float most = 0.f;
+  for (int64_t b = range.first; b < range.last; ++b) {
+    auto const [first, n] = values_of(out, b);
+    float const absmax = simd::block_absmax(level, values + first, n);
+    if (is_finite(absmax)) most = std::max(most, absmax);
+  }
+  return most;
+}
+
+/// encode_blocks under scales of a type of their own.
+template <MutableScheme S, Element T>
+int64_t encode_typed_blocks(T const* values, QuantizedSpan<S> const& out, BlockRange range,
+                            QuantizeOptions options) {
+  int64_t found = none;
+  for (int64_t b = range.first; b < range.last; ++b) {
+    auto const [first, n] = values_of(out, b);
+    if (encode_typed_block(values + first, n, out, b)) continue;
+    int64_t const i = first_non_finite(values + first, n);
+    if (i >= 0 && found == none) found = first + i;
+    if (options.propagate_non_finite) count_non_finite(values + first, n, options);
+  }
+  return found;
+}
+
 /// Scales and codes of a range of blocks; the inputs have been checked. Returns the first NaN or
 /// infinity, or `none`.
 template <class Encoder, MutableScheme S, Element T>
 int64_t encode_blocks(Encoder const& encoder, T const* values, QuantizedSpan<S> const& out,
                       BlockRange range, QuantizeOptions options) {
-  SimdLevel const level = simd_level(options.simd);
-  int64_t const step = blocks_at_once(out);
-  int64_t found = none;
-  for (int64_t b = range.first; b < range.last; b += step) {
-    BlockRange const part{b, std::min(range.last, b + step)};
-    float* const scales = out.scales.absmax + b;
-    scale_blocks(encoder, values, out, part, level, scales);
-    if (found == none) found = find_in_blocks(values, out, part, scales);
-    if (found != none && options.propagate_non_finite)
-      count_in_blocks(values, out, part, scales, options);
-    encode_scaled_blocks(encoder, values, out, part, level, scales);
+  if constexpr (S::is_typed) {
+    static_assert(std::same_as<Encoder, Nearest>,
+                  "qfmt::host::quantize: scales with a type of their own take Nearest alone");
+    return encode_typed_blocks(values, out, range, options);
+  } else {
+    SimdLevel const level = simd_level(options.simd);
+    int64_t const step = blocks_at_once(out);
+    int64_t found = none;
+    for (int64_t b = range.first; b < range.last; b += step) {
+      BlockRange const part{b, std::min(range.last, b + step)};
+      float* const scales = out.scales.absmax + b;
+      scale_blocks(encoder, values, out, part, level, scales);
+      if (found == none) found = find_in_blocks(values, out, part, scales);
+      if (found != none && options.propagate_non_finite)
+        count_in_blocks(values, out, part, scales, options);
+      encode_scaled_blocks(encoder, values, out, part, level, scales);
+    }
+    return found;
   }
-  return found;
 }
 
 /// Appends n scales that begin at a multiple of `step`, a power of two up to 256: a whole step is

@@ -29,6 +29,20 @@ struct Found {
   }
 };
 
+/// The scale of the whole tensor, from the absmax of its blocks.
+template <class Executor, MutableScheme S, Element T>
+void write_tensor_scale(Executor& executor, T const* in, QuantizedSpan<S> const& out,
+                        SimdLevel level) {
+  Split const split = Split::of(out);
+  std::array<float, max_tasks> most{};
+  executor(split.tasks(), [&](int64_t task) {
+    most[static_cast<size_t>(task)] = finite_absmax(in, out, split.range(task), level);
+  });
+  float absmax = 0.f;
+  for (float const one : most) absmax = std::max(absmax, one);
+  *out.scales.tensor_scale = tensor_scale_of<S>(absmax);
+}
+
 /// Plain scales: where nothing may be written before all values are known to be finite, they are
 /// searched first, and encoded from the end on, of which the caches still hold a part.
 template <class Encoder, class Executor, MutableScheme S, Element T>
@@ -43,6 +57,7 @@ Status quantize_plain(Executor& executor, Encoder const& encoder, T const* in,
     });
     if (Status const s = found.status(); !s) return s;
   }
+  if constexpr (S::has_tensor_scale) write_tensor_scale(executor, in, out, level);
   executor(split.tasks(), [&](int64_t i) {
     int64_t const task = options.writes_at_once() ? i : split.tasks() - 1 - i;
     found[task] = encode_blocks(encoder, in, out, split.range(task), options);

@@ -10,7 +10,8 @@
 namespace qfmt::inline v0::host {
 
 /// Quantizes the blocks of `range`; views and values are those of the whole tensor. For plain and
-/// row-wise schemes. values: (out.size), row-major.
+/// row-wise schemes. values: (out.size), row-major. Where the scheme has a TensorScale,
+/// *out.scales.tensor_scale has been written: tensor_scale_of<S> of the largest absmax_of_range.
 ///
 /// Numerics: the encoder's. Errors: those of quantize; size_mismatch where the range leaves the
 /// tensor; non_finite with the index in the whole tensor, before anything of the range is written
@@ -30,6 +31,14 @@ Status quantize_range(R&& values, QuantizedSpan<S> out, BlockRange range, Encode
   int64_t const found = detail::encode_blocks(encoder, in.data(), out, range, options);
   if (found == detail::none || options.propagate_non_finite) return {};
   return {Errc::non_finite, found};
+}
+
+/// The largest magnitude in the blocks of `range` that hold no NaN and no infinity: what a
+/// TensorScale is made of. `out` gives the size. The call's arguments are valid.
+template <SchemeSpec S, ElementRange R>
+  requires(S::has_tensor_scale)
+float absmax_of_range(R&& values, QuantizedSpan<S> out, BlockRange range) {
+  return detail::finite_absmax(as_span(values).data(), out, range, simd_level(SimdLevel::best));
 }
 
 /// Nested quantization, step 1 of 3: the plain scales of the blocks of `range` into `absmax`, which

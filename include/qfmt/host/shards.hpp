@@ -64,7 +64,13 @@ void copy_blocks(QuantizedSpan<S> const& in, int64_t from, QuantizedSpan<P> cons
   std::memcpy(out.codes + codes_bytes<S>(to * length), in.codes + codes_bytes<S>(from * length),
               static_cast<size_t>(codes_bytes<S>(values)));
   int64_t const blocks = block_count<S>(values);
-  if constexpr (P::is_nested) {
+  if constexpr (S::is_typed) {
+    auto const* const scales = in.scales.scale + from;
+    std::memcpy(out.scales.scale + to, scales, static_cast<size_t>(blocks) * sizeof *scales);
+    if constexpr (S::has_zero_point)
+      std::memcpy(out.scales.zero_point + to, in.scales.zero_point + from,
+                  static_cast<size_t>(blocks));
+  } else if constexpr (P::is_nested) {
     auto const& from_scales = in.scales.absmax;
     auto const& to_scales = out.scales.absmax;
     std::memcpy(to_scales.codes + to, from_scales.codes + from, static_cast<size_t>(blocks));
@@ -136,7 +142,14 @@ Status pack(QuantizedMatrix<S> in, QuantizedMatrix<P>& out) {
     detail::pack_whole_rows(in, out.values);
   } else {
     std::memset(out.values.codes, 0, static_cast<size_t>(codes_bytes<P>(layout.size)));
-    if constexpr (P::is_nested) {
+    if constexpr (P::is_typed) {
+      auto const blocks = static_cast<size_t>(block_count<P>(layout.size));
+      std::memset(static_cast<void*>(out.values.scales.scale), 0,
+                  blocks * sizeof *out.values.scales.scale);
+      if constexpr (P::has_zero_point) std::memset(out.values.scales.zero_point, 0, blocks);
+      if constexpr (P::has_tensor_scale)
+        *out.values.scales.tensor_scale = *in.values.scales.tensor_scale;
+    } else if constexpr (P::is_nested) {
       out.values.scales.absmax.scales.levels = in.values.scales.absmax.scales.levels;
       std::memcpy(out.values.scales.offset, in.values.scales.offset, sizeof(float));
     } else {

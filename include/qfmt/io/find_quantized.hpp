@@ -66,9 +66,16 @@ Result<QuantizedWeight> weight_of_state(Source const& source, StoredTensor const
                          state->nested_offset.value_or(0.f),
                          {},
                          state->slice};
-  weight.desc.format = key.format == NF4::name   ? NF4::name
-                       : key.format == FP4::name ? FP4::name
-                                                 : key.format;
+  weight.desc.format = key.format;
+  for_each_format(Formats{}, [&]<class F>() {
+    if (key.format == F::name) weight.desc.format = F::name;
+  });
+  if (auto const layout = element_layout(key.format)) {
+    weight.desc = layout->desc;
+    weight.desc.block_size = state->block_size;
+    if (!layout->is_native || state->nested_offset || state->slice)
+      return Error{{Errc::unsupported_scheme}, tensor.subject(), "no such scheme is stored so"};
+  }
   if (key.rules == StateRules::bitsandbytes && !bitsandbytes_loads(weight.desc))
     return Error{{Errc::unsupported_scheme}, tensor.subject(), "bitsandbytes knows no such scheme"};
   auto const codes = source.locate(weight.name);
@@ -85,7 +92,8 @@ template <TensorSource Source>
 Error check_pieces(Source const& source, QuantizedWeight const& weight) {
   auto const pieces = pieces_of(weight);
   if (!pieces) return pieces.error();
-  bool const known = weight.desc.format == NF4::name || weight.desc.format == FP4::name;
+  bool known = false;
+  for_each_format(Formats{}, [&]<class F>() { known = known || weight.desc.format == F::name; });
   for (std::size_t i = 0; i + 1 < pieces->size(); ++i)  // the last is the state, which was read
     if (known || i > 0)
       if (Error e = check_piece(source, (*pieces)[i])) return e;
@@ -125,19 +133,47 @@ Result<std::optional<QuantizedWeight>> weight_of_scales(Source const& source,
   return std::optional(std::move(found));
 }
 
+/// The weight that this tensor is the last piece of, in the layout of existing checkpoints; nothing
+/// where a tensor is only called so.
+template <TensorSource Source>
+std::optional<QuantizedWeight> weight_of_checkpoint(Source const& source,
+                                                    StoredTensor const& last) {
+  for (auto const& layout : element_layouts()) {
+    std::string_view const ending =
+        layout.tensor_ending != nullptr ? layout.tensor_ending : layout.scales_ending;
+    std::string const& name = last.info->name;
+    if (layout.is_native || !name.ends_with(ending) || name.size() == ending.size()) continue;
+    std::string const weight = name.substr(0, name.size() - ending.size());
+    auto const codes = source.locate(weight + layout.codes_ending);
+    if (!codes) continue;
+    auto const shape = shape_of_codes(layout, codes->info->shape);
+    if (!shape) continue;
+    QuantizedWeight found{weight, layout.desc, Dtype::BF16, *shape};
+    auto const pieces = pieces_of(found);
+    bool all = static_cast<bool>(pieces);
+    for (std::size_t i = 0; all && i < pieces->size(); ++i)
+      all = !check_piece(source, (*pieces)[i]);
+    if (all) return found;
+  }
+  return std::nullopt;
+}
+
 /// An error where the tensor would be a piece of a 4-bit weight and is none that bitsandbytes
 /// knows, or that this weight has.
 inline Error check_surplus(StoredTensor const& tensor,
-                           std::unordered_map<std::string, bool> const& nested) {
+                           std::unordered_map<std::string, SchemeDesc> const& weights) {
   std::string const& name = tensor.info->name;
   for (auto dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
-    auto const weight = nested.find(name.substr(0, dot));
-    if (weight == nested.end()) continue;
+    auto const weight = weights.find(name.substr(0, dot));
+    if (weight == weights.end()) continue;
     std::string_view const piece = std::string_view(name).substr(dot + 1);
-    bool const known =
-        piece == "absmax" || piece == "quant_map" || piece.starts_with("quant_state.");
+    SchemeDesc const& desc = weight->second;
+    bool const is_element = element_layout(desc.format).has_value();
+    bool const known = piece.starts_with("quant_state.") ||
+                       (is_element ? piece == "scale" || (piece == "zero_point" && desc.zero_point)
+                                   : piece == "absmax" || piece == "quant_map");
     bool const of_nested = piece == "nested_absmax" || piece == "nested_quant_map";
-    if (!known && !(of_nested && weight->second))
+    if (!known && !(of_nested && desc.double_quant))
       return {{Errc::invalid_header}, tensor.subject(), "its weight has no such piece"};
   }
   return {};
@@ -153,7 +189,7 @@ inline Error check_surplus(StoredTensor const& tensor,
 template <TensorSource Source>
 Result<std::vector<QuantizedWeight>> find_quantized(Source const& source) {
   std::vector<QuantizedWeight> found;
-  std::unordered_map<std::string, bool> nested;  // 4-bit weights by name
+  std::unordered_map<std::string, SchemeDesc> states;  // of weights that have one, by name
   Error error;
   source.visit([&](StoredTensor const& tensor) {
     if (error) return;
@@ -161,7 +197,7 @@ Result<std::vector<QuantizedWeight>> find_quantized(Source const& source) {
       auto weight = detail::weight_of_state(source, tensor, *key);
       error = weight ? detail::check_pieces(source, *weight) : weight.error();
       if (error) return;
-      if (!nested.emplace(weight->name, weight->desc.double_quant).second) {
+      if (!states.emplace(weight->name, weight->desc).second) {
         error = {{Errc::duplicate_name}, tensor.subject(), "its weight has a second state"};
         return;
       }
@@ -170,11 +206,13 @@ Result<std::vector<QuantizedWeight>> find_quantized(Source const& source) {
       auto weight = detail::weight_of_scales(source, tensor);
       if (!weight) error = weight.error();
       if (weight && *weight) found.push_back(std::move(**weight));
+    } else if (auto weight = detail::weight_of_checkpoint(source, tensor)) {
+      found.push_back(std::move(*weight));
     }
   });
   if (error) return error;
   source.visit([&](StoredTensor const& tensor) {
-    if (!error) error = detail::check_surplus(tensor, nested);
+    if (!error) error = detail::check_surplus(tensor, states);
   });
   if (error) return error;
   return found;

@@ -10,12 +10,14 @@
 //   P.weight.nested_absmax, .nested_quant_map  F32 (groups), (256), nested only
 //   P.weight.quant_state.bitsandbytes__nf4     U8  (bytes of JSON)
 //
-// and for LLM.int8(): P.weight I8 (rows, cols), P.SCB F32 (rows), P.weight_format U8 ().
+// for formats of io/element_weight.hpp what stands there, and for LLM.int8(): P.weight I8 (rows,
+// cols), P.SCB F32 (rows), P.weight_format U8 ().
 #pragma once
 
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
+#include "qfmt/io/element_weight.hpp"
 #include "qfmt/io/quant_state.hpp"
 #include "qfmt/layout/packing.hpp"
 
@@ -126,6 +128,13 @@ inline Result<std::vector<TensorInfo>> int8_pieces(QuantizedWeight const& weight
 
 }  // namespace detail
 
+namespace detail {
+inline TensorInfo state_piece(QuantizedWeight const& weight) {
+  auto const blob = serialize_quant_state(state_of(weight));
+  return {state_name(weight), Dtype::U8, {static_cast<std::int64_t>(blob.size())}};
+}
+}  // namespace detail
+
 /// The tensors that a weight is stored in; the codes come first, the state last. Errors:
 /// size_overflow; unsupported_shape where row-wise scales meet another rank than 2;
 /// unsupported_dtype where codes cannot be declared so.
@@ -133,6 +142,12 @@ inline Result<std::vector<TensorInfo>> pieces_of(QuantizedWeight const& weight) 
   auto const count = value_count(weight.name, weight.shape);
   if (!count) return count.error();
   if (weight.desc.row_wise) return detail::int8_pieces(weight);
+  if (auto const layout = element_layout(weight.desc.format)) {
+    auto pieces =
+        detail::element_pieces(*layout, weight.name, weight.shape, weight.desc.block_size);
+    if (pieces && layout->is_native) pieces->push_back(detail::state_piece(weight));
+    return pieces;
+  }
   Dtype const storage = weight.stored.dtype;
   if (!detail::can_store_codes(storage))
     return Error{{Errc::unsupported_dtype}, weight.name, "4-bit codes are not stored as this type"};
@@ -150,9 +165,7 @@ inline Result<std::vector<TensorInfo>> pieces_of(QuantizedWeight const& weight) 
     pieces.push_back({weight.name + ".nested_absmax", Dtype::F32, {groups}});
     pieces.push_back({weight.name + ".nested_quant_map", Dtype::F32, {256}});
   }
-  auto const blob = serialize_quant_state(detail::state_of(weight));
-  pieces.push_back(
-      {detail::state_name(weight), Dtype::U8, {static_cast<std::int64_t>(blob.size())}});
+  pieces.push_back(detail::state_piece(weight));
   return pieces;
 }
 

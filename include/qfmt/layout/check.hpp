@@ -55,6 +55,15 @@ QFMT_HD constexpr Errc check_scales(NestedScales<S> const& scales, int64_t size)
   return check(scales.absmax);
 }
 
+template <SchemeSpec S>
+QFMT_HD constexpr Errc check_scales(TypedScales<S> const& scales, int64_t) {
+  if (S::has_tensor_scale)
+    if (Errc const e = check_pointer(scales.tensor_scale); e != Errc::ok) return e;
+  if (S::has_zero_point)
+    if (Errc const e = check_pointer(scales.zero_point); e != Errc::ok) return e;
+  return check_pointer(scales.scale);
+}
+
 /// ok, or what is wrong with a view: null_pointer, misaligned (codes may have any alignment, floats
 /// must have theirs), size_mismatch (a negative size, nested scales of another count),
 /// unsupported_shape (rows that do not divide the size). An empty view is ok whatever it points at.

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "qfmt/layout/packing.hpp"
+#include "qfmt/layout/typed_scales.hpp"
 
 namespace qfmt::inline v0 {
 
@@ -101,9 +102,13 @@ template <class S>
 struct scales_of<S, DoubleQuant<true>> {
   using type = NestedScales<S>;
 };
+template <class S, class T, bool Tensor, bool Zero>
+struct scales_of<S, TypedScale<T, Tensor, Zero>> {
+  using type = TypedScales<S>;
+};
 }  // namespace detail
 
-/// PlainScales, RowScales, NestedScales, or what the scheme's own scale policy names.
+/// PlainScales, RowScales, NestedScales, TypedScales, or what the scheme's own scale policy names.
 template <SchemeSpec S>
 using ScalesOf = typename detail::scales_of<S, typename S::scale>::type;
 

@@ -70,9 +70,11 @@ QFMT_HD constexpr QuantizedMatrix<S> slice_cols(QuantizedMatrix<S> const& m, Par
 }
 
 /// The scheme with f32 scales in place of nested ones. Both decode to the same bits: a decoded
-/// nested scale is an f32.
+/// nested scale is an f32. Scales of another type stay as they are.
 template <SchemeSpec S>
-using PlainOf = BasicScheme<typename S::format, typename S::granularity, DoubleQuant<false>>;
+using PlainOf = stl::conditional_t<
+    S::is_typed, stl::remove_const_t<S>,
+    BasicScheme<typename S::format, typename S::granularity, DoubleQuant<false>>>;
 
 /// How a rank's own copy of a slice lies in memory.
 struct PackedLayout {

@@ -6,13 +6,16 @@
 #pragma once
 
 #include "qfmt/format/concepts.hpp"
+#include "qfmt/format/small_floats.hpp"
 
 namespace qfmt::inline v0 {
 
 namespace axis {
-struct format;       ///< what one code means
-struct granularity;  ///< how many values share a scale
-struct scale;        ///< how the scales themselves are kept
+struct format;        ///< what one code means
+struct granularity;   ///< how many values share a scale
+struct scale;         ///< how the scales themselves are kept
+struct tensor_scale;  ///< whether one more scale holds for the whole tensor
+struct zero_point;    ///< whether a block has a code of its own for zero
 }  // namespace axis
 
 /// What a code means: Format<NF4>, or a format of your own.
@@ -43,6 +46,33 @@ template <bool On>
 struct DoubleQuant {
   using policy_axis = axis::scale;   ///< the axis it sits on
   static constexpr bool value = On;  ///< whether scales are nested
+};
+
+/// What scales may be stored in, one number a block: float, 16 bits, or a byte.
+template <class T>
+concept ScaleNumber = stl::same_as<T, float> || stl::same_as<T, float16> ||
+    stl::same_as<T, bfloat16> || stl::same_as<T, E8M0> || stl::same_as<T, E4M3>;
+
+/// Scales are stored as T: E8M0 is a power of two, E4M3 wants a TensorScale beside it.
+/// ScaleType<float> is DoubleQuant<false>.
+template <ScaleNumber T>
+struct ScaleType {
+  using policy_axis = axis::scale;
+  using type = T;
+};
+
+/// true: one f32 more multiplies every scale of the tensor.
+template <bool On>
+struct TensorScale {
+  using policy_axis = axis::tensor_scale;
+  static constexpr bool value = On;
+};
+
+/// true: a block's codes count from a zero point of its own. Its format takes it (AsymmetricInt4).
+template <bool On>
+struct ZeroPoint {
+  using policy_axis = axis::zero_point;
+  static constexpr bool value = On;
 };
 
 template <class P>

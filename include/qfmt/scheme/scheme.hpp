@@ -19,6 +19,25 @@ QFMT_HD constexpr int block_size_of() {
     return Granularity::value;
   }
 }
+
+}  // namespace detail
+
+/// How scales are kept where that is neither f32 nor nested: the axes of the scale in one type.
+template <ScaleNumber T, bool Tensor, bool Zero>
+struct TypedScale {
+  using type = T;
+};
+
+namespace detail {
+/// What a scale policy says of itself.
+template <class Scale>
+struct scale_traits {
+  static constexpr bool is_typed = false, has_tensor_scale = false, has_zero_point = false;
+};
+template <class T, bool Tensor, bool Zero>
+struct scale_traits<TypedScale<T, Tensor, Zero>> {
+  static constexpr bool is_typed = true, has_tensor_scale = Tensor, has_zero_point = Zero;
+};
 }  // namespace detail
 
 /// What Scheme<...> canonicalises to. Write Scheme<...>; read the members.
@@ -41,6 +60,17 @@ struct BasicScheme {
   static constexpr int values_per_pack =
       is_row_wise || block_size > 128 / bits ? 128 / bits : block_size;
 
+  /// Scales have a type of their own, or a scale of the tensor or zero points beside them.
+  static constexpr bool is_typed = detail::scale_traits<Scale>::is_typed;
+  static constexpr bool has_tensor_scale = detail::scale_traits<Scale>::has_tensor_scale;
+  static constexpr bool has_zero_point = detail::scale_traits<Scale>::has_zero_point;
+
+  static_assert(ZeroPointFormat<F> == has_zero_point,
+                "qfmt::Scheme<...>: ZeroPoint<true> and a format that takes a zero point go "
+                "together");
+  static_assert(!(is_row_wise && is_typed),
+                "qfmt::Scheme<...>: RowWise keeps one f32 scale a row; a ScaleType, a TensorScale "
+                "and a ZeroPoint need BlockSize<N>");
   static_assert(!(is_row_wise && is_nested),
                 "qfmt::Scheme<...>: RowWise keeps one f32 scale a row; DoubleQuant<true> needs "
                 "BlockSize<N>");
@@ -93,6 +123,60 @@ struct pick<Axis, Default, P, Rest...> {
                                   stl::type_identity<P>, pick<Axis, Default, Rest...>>::type;
 };
 
+/// What a format asks for where a scheme says nothing.
+template <class F>
+QFMT_HD constexpr int default_block_size() {
+  if constexpr (requires { F::default_block_size; }) return F::default_block_size;
+  return 64;
+}
+template <class F>
+struct default_scale {
+  using type = DoubleQuant<false>;
+};
+template <class F>
+  requires requires { typename F::default_scale; }
+struct default_scale<F> {
+  using type = ScaleType<typename F::default_scale>;
+};
+template <class F>
+QFMT_HD constexpr bool default_tensor_scale() {
+  if constexpr (requires { F::default_tensor_scale; }) return F::default_tensor_scale;
+  return false;
+}
+
+/// The scale axes as one type: f32 scales with nothing beside them are DoubleQuant<false>.
+template <class Scale, bool Tensor, bool Zero>
+struct join_scale {
+  static_assert(!Tensor && !Zero,
+                "qfmt::Scheme<...>: TensorScale<true> and ZeroPoint<true> need a ScaleType<T>");
+  using type = Scale;
+};
+template <class T, bool Tensor, bool Zero>
+struct join_scale<ScaleType<T>, Tensor, Zero> {
+  static_assert(!Zero || sizeof(T) == 2,
+                "qfmt::Scheme<...>: ZeroPoint<true> needs a ScaleType of 16 bits");
+  using type = TypedScale<T, Tensor, Zero>;
+};
+template <>
+struct join_scale<ScaleType<float>, false, false> {
+  using type = DoubleQuant<false>;
+};
+
+/// Rows have f32 scales, whatever their format would have in blocks.
+template <class F, class Granularity, class... Ps>
+struct scale_from {
+  static constexpr bool in_rows = stl::same_as<Granularity, RowWise>;
+  using usual = stl::conditional_t<in_rows, DoubleQuant<false>, typename default_scale<F>::type>;
+  using kept = typename pick<axis::scale, usual, Ps...>::type;
+  static constexpr bool as_usual = times<axis::scale, Ps...> == 0 && !in_rows;
+  static constexpr bool tensor =
+      pick<axis::tensor_scale, TensorScale<as_usual && default_tensor_scale<F>()>,
+           Ps...>::type::value;
+  static constexpr bool zero =
+      pick<axis::zero_point, ZeroPoint<ZeroPointFormat<F>>, Ps...>::type::value;
+  using type = typename join_scale<kept, tensor, zero>::type;
+};
+
 template <class... Ps>
 struct compose {
   static_assert((Policy<Ps> && ...),
@@ -102,16 +186,20 @@ struct compose {
                 "qfmt::Scheme<...>: name BlockSize<N> or RowWise, once");
   static_assert(times<axis::scale, Ps...> <= 1,
                 "qfmt::Scheme<...>: name how scales are kept (DoubleQuant<...>) once");
+  static_assert(times<axis::tensor_scale, Ps...> <= 1 && times<axis::zero_point, Ps...> <= 1,
+                "qfmt::Scheme<...>: name TensorScale<...> and ZeroPoint<...> once");
 
-  using type = BasicScheme<typename pick<axis::format, void, Ps...>::type::type,
-                           typename pick<axis::granularity, BlockSize<64>, Ps...>::type,
-                           typename pick<axis::scale, DoubleQuant<false>, Ps...>::type>;
+  using format = typename pick<axis::format, void, Ps...>::type::type;
+  using granularity =
+      typename pick<axis::granularity, BlockSize<default_block_size<format>()>, Ps...>::type;
+  using type =
+      BasicScheme<format, granularity, typename scale_from<format, granularity, Ps...>::type>;
 };
 
 }  // namespace detail
 
 /// Scheme<Format<NF4>, BlockSize<64>, DoubleQuant<true>>: policies in any order; what is not named
-/// is BlockSize<64> and DoubleQuant<false>.
+/// is what the format asks for, else BlockSize<64> and DoubleQuant<false>.
 template <class... Policies>
 using Scheme = typename detail::compose<Policies...>::type;
 

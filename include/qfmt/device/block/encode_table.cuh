@@ -101,8 +101,10 @@ class EncodeTable {
       return qfmt::detail::points<F>().code[rank];
     } else if constexpr (CodebookFormat<F>) {
       return encode<F>(t);
-    } else {
+    } else if constexpr (ScaledFormulaFormat<F>) {
       return static_cast<uint8_t>(F::round(t));
+    } else {
+      return 0;  // BlockRounding does not send the values of such formulas here
     }
   }
 

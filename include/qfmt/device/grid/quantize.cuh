@@ -8,6 +8,7 @@
 #include "qfmt/device/grid/nested_kernels.cuh"
 #include "qfmt/device/grid/quantize_kernel.cuh"
 #include "qfmt/device/grid/quantize_rows_kernel.cuh"
+#include "qfmt/device/grid/quantize_typed_kernel.cuh"
 #include "qfmt/device/launch.cuh"
 
 namespace qfmt::inline v0::device {
@@ -116,6 +117,26 @@ Status nest_scales(float const* absmax, ScaleSum* sums, int64_t count, Quantized
                                 stream);
 }
 
+/// Scales of a type of their own, after the tensor's where the scheme has one.
+template <MutableScheme S, Element T>
+Status quantize_typed(T const* values, QuantizedSpan<S> const& out, unsigned long long* count,
+                      cudaStream_t stream) {
+  LaunchShape const one{}, shape{.blocks = ceil_div(block_count<S>(out.size), grid::typed_threads),
+                                 .threads = grid::typed_threads};
+  if constexpr (S::has_tensor_scale) {
+    float* const scale = out.scales.tensor_scale;
+    if (Status const s = launch(grid::clear_tensor_scale_kernel<S>, one, stream, scale); !s)
+      return s;
+    if (Status const s =
+            launch(grid::tensor_absmax_kernel<S, T>, shape, stream, values, out.size, scale);
+        !s)
+      return s;
+    if (Status const s = launch(grid::finish_tensor_scale_kernel<S>, one, stream, scale); !s)
+      return s;
+  }
+  return launch(grid::quantize_typed_kernel<S, T>, shape, stream, values, out, count);
+}
+
 /// Where the sums begin: behind the floats.
 inline ScaleSum* sums_behind(float* end) {
   auto const address = reinterpret_cast<uintptr_t>(end);
@@ -146,7 +167,11 @@ Status quantize(T const* values, QuantizedSpan<S> out, Workspace workspace, cuda
   if (out.size == 0) return {};
   E const* const from = as_kernel_elements(values);
   warp::Encoded to{out.codes, nullptr, options.non_finite_count};
-  if constexpr (S::is_nested) {
+  if constexpr (S::is_typed) {
+    static_assert(stl::same_as<Encoder, Nearest>,
+                  "qfmt::device::quantize: scales with a type of their own take Nearest alone");
+    return detail::quantize_typed(from, out, options.non_finite_count, stream);
+  } else if constexpr (S::is_nested) {
     to.absmax = static_cast<float*>(workspace.data);
     ScaleSum* const sums = detail::sums_behind(to.absmax + block_count<S>(out.size));
     if (Status const s = detail::quantize_plain<S, Encoder>(from, out.size, 0, to, sums, stream);

@@ -67,7 +67,7 @@ __launch_bounds__(Threads, row_blocks_per_sm(Threads)) __global__
 #pragma unroll
   for (int w = 0; w < warps; ++w) peak.merge(peaks[w]);
 
-  float const absmax = peak.absmax();
+  float const absmax = scale_of_absmax<F>(peak.absmax());
   using Rounding = thread::BlockRounding<Encoder, F>;
   Rounding const rounding(absmax);
   if (threadIdx.x == 0) out.absmax[blockIdx.x] = absmax;

@@ -86,7 +86,7 @@ struct BlockEncoder {
     bool by_table = true;
 #pragma unroll
     for (int k = 0; k < Scales::held; ++k) {
-      scales.absmax[k] = peak[k].absmax();
+      scales.absmax[k] = scale_of_absmax<F>(peak[k].absmax());
       Rounding const rounding(scales.absmax[k]);
       factor[k] = rounding.factor();
       by_table = by_table & rounding.uses_table();
