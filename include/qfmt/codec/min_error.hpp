@@ -128,7 +128,7 @@ struct MinError {
   /// Formats whose error has no steep slopes: scales on both sides of Nearest's, dense near it.
   template <FormatSpec F, Element T>
   QFMT_HD constexpr void search_around(T const* values, int64_t n, ColumnWeights const& weights,
-                                       float absmax, Choice& best) const {
+                                       float nearest, Choice& best) const {
     bool const one_sign = positive_scales || detail::is_symmetric<F>();
     for (int sign = 0; sign < (one_sign ? 1 : 2); ++sign)
       for (int k = -5; k <= 24; ++k) {
