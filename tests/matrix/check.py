@@ -187,7 +187,7 @@ def print_table(title, cells):
     print(f"\n## {title}\n\n| | " + " | ".join(columns) + " |\n|" + " --- |" * (len(columns) + 1))
     for row in dict.fromkeys(c.row for c in cells):
         texts = {c.column: c.text for c in cells if c.row == row}
-        print(f"| {row} | " + " | ".join(texts.get(c, "") for c in columns) + " |")
+        print(f"| {row} | " + " | ".join(texts.get(c, "does not apply") for c in columns) + " |")
     return sum(c.text == "FAILS" for c in cells)
 
 

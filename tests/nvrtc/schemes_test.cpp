@@ -1,15 +1,12 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// nvrtc_schemes_test OPTION...
-// Every scheme (format x values per scale x nesting, and a format of one's own) with every element
-// type, decoded and encoded in a kernel, to machine code for sm_80 and sm_90, from the single
-// file's text alone. Then: the text and the headers give the same code. Needs no GPU.
-#include <cstdio>
-#include <future>
-#include <string>
-#include <vector>
-
+// nvrtc_schemes_test [--all] OPTION...
+// Every format of the library's list, and one of one's own, in schemes of every block size, nesting
+// and scale type, decoded and encoded by a kernel: machine code for sm_80 and sm_90, from the
+// single file's text alone. --all: each scheme with each element type; else each scheme with one,
+// in turn, and the format's default scheme with each. Then: the text and the headers give the same
+// code. Needs no GPU.
 #include "program.hpp"
 
 namespace {
@@ -26,12 +23,7 @@ struct AF4 {
   static constexpr qfmt::Codebook codebook{-1.f, -.69f, -.51f, -.37f, -.26f, -.15f, -.05f, 0.f,
                                            .05f, .15f, .26f, .37f, .51f, .65f, .8f, 1.f};
 };
-using qfmt::NF4; using qfmt::FP4; using qfmt::Int8; using qfmt::Dynamic8; using qfmt::UnsignedDynamic8;
-template <class F, int N, bool Nested>
-using Blocks = qfmt::Scheme<qfmt::Format<F>, qfmt::BlockSize<N>, qfmt::DoubleQuant<Nested>>;
-template <class F>
-using Rows = qfmt::Scheme<qfmt::Format<F>, qfmt::RowWise>;
-using float16 = qfmt::float16; using bfloat16 = qfmt::bfloat16;
+using namespace qfmt;
 
 /// Value i of the view, encoded anew under its own scale.
 template <class S, class T>
@@ -40,8 +32,9 @@ __global__ void recode(qfmt::QuantizedSpan<S const> in, unsigned char* codes, T*
   if (i >= in.size) return;
   T const x = qfmt::from_float<T>(qfmt::decode_at(in, i));
   out[i] = x;
-  codes[i] = qfmt::encode<typename S::format>(
-      qfmt::to_float(x), qfmt::scale_at(in.scales, qfmt::block_of(in, i)));
+  if constexpr (!S::has_zero_point)
+    codes[i] = qfmt::encode<typename S::format>(
+        qfmt::to_float(x), qfmt::scale_at(in.scales, qfmt::block_of(in, i)));
 }
 )";
 
@@ -64,28 +57,65 @@ std::string without_digest(std::string ptx) {
   return ptx;
 }
 
-struct Format {
-  std::string name;
-  bool row_wise;
+struct Named {
+  std::string name;  // as C++ spells the format
+  bool takes_rows, takes_zero_point;
 };
 
-std::vector<std::string> instances(Format const& format) {
-  std::vector<std::string> schemes, all;
+template <class F>
+Named named() {
+  std::string const here = __PRETTY_FUNCTION__;  // "... [with F = qfmt::v0::NF4; ...]", "[F = ...]"
+  auto const begin = here.find("F = ") + 4;
+  return {here.substr(begin, here.find_first_of(";]", begin) - begin), qfmt::bits_of<F> == 8,
+          qfmt::ZeroPointFormat<F>};
+}
+
+std::vector<Named> formats() {
+  std::vector<Named> all{{"AF4", false, false}};
+  qfmt::for_each_format(qfmt::Formats{}, [&]<class F>() { all.push_back(named<F>()); });
+  all.push_back(named<qfmt::UnsignedDynamic8>());
+  return all;
+}
+
+/// Policies beside the format, of every scheme that takes it; scale types at three sizes if not
+/// each.
+std::vector<std::string> policies(Named const& format, bool each) {
+  std::vector<std::string> scales{", DoubleQuant<false>", ", DoubleQuant<true>"};
+  for (char const* type : {"E8M0", "E4M3", "float16", "bfloat16"})
+    for (char const* whole : {"false", "true"})
+      scales.push_back(std::string(", ScaleType<") + type + ">, TensorScale<" + whole + ">");
+  if (format.takes_zero_point) scales.erase(scales.begin(), scales.begin() + 6);  // 16 bits only
+  std::vector<std::string> all;
   for (int size = 16; size <= 4096; size *= 2)
-    for (char const* nested : {"false", "true"})
-      schemes.push_back("Blocks<" + format.name + ", " + std::to_string(size) + ", " + nested +
-                        ">");
-  if (format.row_wise) schemes.push_back("Rows<" + format.name + ">");
-  for (auto const& scheme : schemes)
-    for (char const* element : {"float", "float16", "bfloat16", "__half", "__nv_bfloat16"})
-      all.push_back("recode<" + scheme + ", " + element + ">");
+    for (auto const& scale : scales)
+      if (each || size == 16 || size == 128 || size == 4096 || scale.find("Type") == scale.npos)
+        all.push_back(", BlockSize<" + std::to_string(size) + ">" + scale);
+  if (format.takes_rows) all.push_back(", RowWise");
+  return all;
+}
+
+std::vector<std::string> instances(Named const& format, bool each) {
+  std::vector<std::string> const elements{"float", "float16", "bfloat16", "__half",
+                                          "__nv_bfloat16"};
+  std::vector<std::string> all;
+  auto const add = [&](std::string const& rest, std::string const& element) {
+    all.push_back("recode<Scheme<Format<" + format.name + ">" + rest + ">, " + element + ">");
+  };
+  for (auto const& element : elements) add("", element);
+  std::size_t turn = 0;
+  for (auto const& rest : policies(format, each)) {
+    if (each)
+      for (auto const& element : elements) add(rest, element);
+    else
+      add(rest, elements[turn++ % elements.size()]);
+  }
   return all;
 }
 
 /// Kernels missing from the machine code of one format.
-int missing(Format const& format, char const* architecture,
+int missing(Named const& format, bool each, char const* architecture,
             std::vector<std::string> const& options) {
-  auto const asked = instances(format);
+  auto const asked = instances(format, each);
   Program const built = compile(std::string(library) + kernels, architecture, options, asked);
   int absent = 0;
   for (std::size_t i = 0; i < asked.size(); ++i) {
@@ -101,12 +131,11 @@ int missing(Format const& format, char const* architecture,
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::vector<std::string> const options(argv + 1, argv + argc);
-  std::vector<Format> const formats{{"NF4", false}, {"FP4", false},     {"AF4", false},
-                                    {"Int8", true}, {"Dynamic8", true}, {"UnsignedDynamic8", true}};
+  bool const each = argc > 1 && argv[1] == std::string("--all");
+  std::vector<std::string> const options(argv + (each ? 2 : 1), argv + argc);
   auto const all_for = [&](char const* architecture) {
     int failed = 0;
-    for (auto const& format : formats) failed += missing(format, architecture, options);
+    for (auto const& format : formats()) failed += missing(format, each, architecture, options);
     return failed;
   };
   auto other = std::async(std::launch::async, all_for, "sm_80");
@@ -114,8 +143,9 @@ int main(int argc, char** argv) {
   failed += other.get();
 
   // The single file is the headers: the same code of both, byte for byte.
-  std::vector<std::string> const some{"recode<Blocks<NF4, 64, true>, __nv_bfloat16>",
-                                      "recode<Rows<Int8>, float>"};
+  std::vector<std::string> const some{
+      "recode<Scheme<Format<NF4>, DoubleQuant<true>>, __nv_bfloat16>",
+      "recode<Scheme<Format<Int8>, RowWise>, float>"};
   Program const single = compile(std::string(library) + kernels, "compute_90", options, some);
   Program const tree = compile(headers() + kernels, "compute_90", options, some);
   bool const same = !single.ptx.empty() && without_digest(single.ptx) == without_digest(tree.ptx);
@@ -125,7 +155,7 @@ int main(int argc, char** argv) {
   // The test can fail: a scheme that does not exist has no kernel.
   std::printf("planted, must be missing: ");
   bool const caught = compile(std::string(library) + kernels, "sm_80", options,
-                              {"recode<Blocks<NF4, 48, false>, float>"})
+                              {"recode<Scheme<Format<NF4>, BlockSize<48>>, float>"})
                           .machine_code.empty();
   return failed == 0 && same && caught ? 0 : 1;
 }

@@ -16,6 +16,7 @@
 //   W.quant_state.qfmt__NAME      U8 (bytes of JSON), as native files have it
 #pragma once
 
+#include "qfmt/checked.hpp"
 #include "qfmt/codec/decode.hpp"
 #include "qfmt/format/formats.hpp"
 #include "qfmt/io/tensor_info.hpp"
@@ -129,8 +130,8 @@ inline std::optional<std::vector<std::int64_t>> shape_of_codes(ElementLayout con
   if (layout.has_block_dimension) {
     if (shape.size() < 2 || shape.back() != block / 2) return std::nullopt;
     shape.pop_back();
-    if (__builtin_mul_overflow(shape.back(), block, &shape.back())) return std::nullopt;
-  } else if (shape.empty() || __builtin_mul_overflow(shape.back(), 2, &shape.back())) {
+    if (multiply_overflows(shape.back(), block, &shape.back())) return std::nullopt;
+  } else if (shape.empty() || multiply_overflows(shape.back(), 2, &shape.back())) {
     return std::nullopt;
   }
   return shape;
