@@ -16,9 +16,9 @@ namespace qfmt::inline v0 {
 ///
 /// 4-bit codebooks: a grid over all scales worth a look, then least squares. NF4 in blocks of 64
 /// loses 10 % of its RMSE on normally distributed values, nearly all that scales can give.
-/// Every other format: a few dozen scales from 0.6 to 1.004 of Nearest's, then least squares. Int8 in
-/// blocks of 64 gains 3 %, in rows of 384 to 1536 1 %. bench/results/min-error.md has the figures
-/// and the price: some two hundred times Nearest's time.
+/// Every other format: a few dozen scales from 0.6 to 1.004 of Nearest's, then least squares. Int8
+/// in blocks of 64 gains 3 %, in rows of 384 to 1536 1 %. bench/results/min-error.md has the
+/// figures and the price: some two hundred times Nearest's time.
 ///
 /// Nested: the scales are searched as if plain and averaged; then each block takes, of the three
 /// scales around its own that can be stored, the one of least error, and codes under that. A block
