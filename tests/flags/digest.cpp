@@ -52,8 +52,8 @@ std::uint64_t decoded_hash(qfmt::QuantizedTensor<S> const& tensor, std::uint64_t
   return hash(out.data(), out.size() * sizeof(Out), state);
 }
 
-template <qfmt::SchemeSpec S, qfmt::Element T>
-void digest(char const* type) {
+template <qfmt::SchemeSpec S, qfmt::Element T, class Encoder = qfmt::Nearest>
+void digest(char const* type, Encoder encoder = {}) {
   constexpr std::int64_t rows = 13, cols = 1537;
   constexpr std::size_t run = S::block_size == 0 ? cols : S::block_size;
   std::vector<T> values;
@@ -63,7 +63,7 @@ void digest(char const* type) {
     values.push_back(finite ? value : qfmt::from_float<T>(1.f));
   }
   qfmt::QuantizedTensor<S> tensor(rows, cols);
-  if (auto const status = qfmt::host::quantize(values, tensor.span()); !status) ++failures;
+  if (auto const status = qfmt::host::quantize(values, tensor.span(), encoder); !status) ++failures;
 
   // The tensor's pieces lie in one zeroed allocation, which begins with the codes.
   std::uint64_t state = 0xCBF29CE484222325u;
@@ -107,6 +107,14 @@ int main() {
   digest_block_size<qfmt::Dynamic8, 256>();
   digest_dtypes<qfmt::Format<qfmt::Int8>, qfmt::RowWise>();
   digest_dtypes<qfmt::Format<qfmt::UnsignedDynamic8>, qfmt::BlockSize<256>>();
+#if defined(QFMT_DIGEST_MIN_ERROR)  // takes longer to compile than all else
+  float const weights[3]{1.f, 0.3f, 2.7f};
+  using Nested = qfmt::Scheme<qfmt::Format<qfmt::NF4>, qfmt::DoubleQuant<true>>;
+  digest<Nested, float>("MinError", qfmt::MinError{});
+  digest<Nested, bfloat16>("weighted", qfmt::MinError{weights, 3});
+  digest<qfmt::Scheme<qfmt::Format<qfmt::FP4>>, float>("MinError", qfmt::MinError{weights, 3});
+  digest<qfmt::Scheme<qfmt::Format<qfmt::Int8>>, float>("MinError", qfmt::MinError{});
+#endif
   std::printf("all of it: %016llx\n", static_cast<unsigned long long>(total));
   return failures == 0 ? 0 : 1;
 }

@@ -55,9 +55,9 @@ __device__ void use_format(QuantizedMatrix<Scheme<Format<F>> const> w, T const* 
 }
 template <class T, class... Fs>
 __device__ void use_formats(FormatList<Fs...>, void* storage, T const* x, T* out) {
-  (use_format<Fs>(QuantizedMatrix<Scheme<Format<Fs>> const>(
-                      place<Scheme<Format<Fs>>>(storage, 1, 256)),
-                  x, out),
+  (use_format<Fs>(
+       QuantizedMatrix<Scheme<Format<Fs>> const>(place<Scheme<Format<Fs>>>(storage, 1, 256)), x,
+       out),
    ...);
 }
 template <class T>

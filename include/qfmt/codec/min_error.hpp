@@ -14,11 +14,18 @@ namespace qfmt::inline v0 {
 /// writes is read like all else: the same layout, one scale a block. Scales may be negative, where
 /// that turns an asymmetric codebook's better side to the block.
 ///
-/// 4-bit codebooks: a grid over all scales worth a look, then least squares. Every other format: a
-/// few dozen scales from 0.6 to 1.004 of Nearest's, then least squares; of Int8, whose error hardly
-/// depends on the scale, expect a percent.
+/// 4-bit codebooks: a grid over all scales worth a look, then least squares. NF4 in blocks of 64
+/// loses 10 % of its RMSE on normally distributed values, nearly all that scales can give.
+/// Every other format: a few dozen scales from 0.6 to 1.004 of Nearest's, then least squares. Int8
+/// in blocks of 64 gains 3 %, in rows of 384 to 1536 1 %. bench/results/min-error.md has the
+/// figures and the price: some two hundred times Nearest's time.
+///
+/// Nested: the scales are searched as if plain and averaged; then each block takes, of the three
+/// scales around its own that can be stored, the one of least error, and codes under that. A block
+/// may there end worse than under Nearest. A workspace saves half the time.
+///
 /// Blocks of zeros and blocks with NaN or infinity: as Nearest. Numerics: the same bits whatever
-/// compiler, flags, threads or SIMD level.
+/// compiler, flags, threads or SIMD level. Host; device::quantize refuses it at compile time.
 ///
 ///     host::quantize(values, out, MinError{});
 ///     host::quantize(values, out, MinError{.importance = weights.data(), .columns = cols});

@@ -128,7 +128,7 @@ template <CodebookFormat F>
   requires(bits_of<F> == 4)
 class ScaleSearch {
  public:
-  static constexpr int tile = detail::tile_size;
+  static constexpr int tile = detail::tile_size;  ///< values that are added together
 
   /// For a block of n values. signs: 1: positive scales alone; 2: negative ones, too, where they
   /// read the codebook differently.

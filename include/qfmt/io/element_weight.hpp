@@ -30,15 +30,15 @@ namespace qfmt::inline v0::io {
 
 /// How the weights of one such format are stored.
 struct ElementLayout {
-  SchemeDesc desc;  ///< of the format's own scheme
-  int bits = 0;     ///< of a code
-  Dtype codes = Dtype::U8;
-  Dtype scales = Dtype::F32;
-  char const* codes_ending = "";  ///< what follows the weight's name
-  char const* scales_ending = ".scale";
-  char const* tensor_ending = nullptr;
-  bool is_native = true;             ///< else as existing checkpoints: low nibble first
-  bool has_block_dimension = false;  ///< codes are (..., blocks, bytes of a block)
+  SchemeDesc desc;                       ///< of the format's own scheme
+  int bits = 0;                          ///< of a code
+  Dtype codes = Dtype::U8;               ///< what codes are declared as
+  Dtype scales = Dtype::F32;             ///< and scales
+  char const* codes_ending = "";         ///< what follows the weight's name
+  char const* scales_ending = ".scale";  ///< of the blocks' scales
+  char const* tensor_ending = nullptr;   ///< of the tensor's scale; null: it has none
+  bool is_native = true;                 ///< else as existing checkpoints: low nibble first
+  bool has_block_dimension = false;      ///< codes are (..., blocks, bytes of a block)
 };
 
 namespace detail {

@@ -72,6 +72,7 @@ template <SchemeSpec S>
 }
 
 /// What follows the last append_elements: the tensor's scale, or the state of a native weight.
+/// Errors: unsupported_scheme where the weight is of another scheme; those of the writer.
 template <SchemeSpec S>
   requires(is_element_scheme<S>)
 [[nodiscard]] Error finish_elements(SafetensorsWriter& writer, QuantizedWeight const& weight,

@@ -55,6 +55,7 @@ QFMT_HD constexpr Errc check_scales(NestedScales<S> const& scales, int64_t size)
   return check(scales.absmax);
 }
 
+/// null_pointer where the scales, the tensor's scale or the zero points that the scheme has are.
 template <SchemeSpec S>
 QFMT_HD constexpr Errc check_scales(TypedScales<S> const& scales, int64_t) {
   if (S::has_tensor_scale)

@@ -36,6 +36,7 @@ struct TypedScales {
   same_const_t<S, float>* tensor_scale = nullptr;       // (1), where the scheme has a TensorScale
   same_const_t<S, uint8_t>* zero_point = nullptr;       // (blocks), where it has a ZeroPoint: 0..15
 
+  /// Views of S are views of S const.
   template <class C>
     requires(!stl::is_const_v<S> && stl::same_as<C, S const>)
   QFMT_HD constexpr operator TypedScales<C>() const { return {scale, tensor_scale, zero_point}; }
