@@ -18,7 +18,7 @@ import pathlib
 import struct
 import sys
 
-VERSION = "1.0"
+VERSION = "1.1"
 PATH = pathlib.Path(__file__).resolve().parents[1] / "data" / "spec_vectors.json"
 NAN = float("nan")
 

@@ -59,11 +59,11 @@ struct Figure {
   double error;
 };
 
-template <SchemeSpec S, class Encoder = Nearest>
+template <SchemeSpec S>
 Figure figure(std::vector<float> const& x) {
   QuantizedTensor<S> tensor(static_cast<std::int64_t>(x.size()));
   std::vector<float> decoded(x.size());
-  REQUIRE(host::quantize(x, tensor.span(), Encoder{}));
+  REQUIRE(host::quantize(x, tensor.span()));
   REQUIRE(host::dequantize(tensor.span(), decoded));
   double errors = 0., squares = 0.;
   for (std::size_t i = 0; i < x.size(); ++i) {
@@ -81,7 +81,6 @@ using Measure = std::function<Figure(std::vector<float> const&)>;
 std::map<std::string, Measure> const measures{
     {"NF4", figure<Of<NF4>>},
     {"NF4, double quantization", figure<Of<NF4, 64, true>>},
-    {"NF4, MinError", figure<Of<NF4>, MinError>},
     {"NF4, blocks of 32", figure<Of<NF4, 32>>},
     {"NF4, blocks of 32, double quantization", figure<Of<NF4, 32, true>>},
     {"NF4, blocks of 256", figure<Of<NF4, 256>>},
@@ -150,15 +149,7 @@ TEST_CASE("quality: double quantization does not improve it", "[docs][quality]")
   }
 }
 
-// What does help: a search for each block's scale; smaller blocks, at less than the scales cost
-// when they are nested.
-TEST_CASE("quality: MinError improves it", "[docs][quality]") {
-  for (char const* const kind : {"normal", "uniform", "outliers"}) {
-    auto const x = values(kind);
-    CHECK(figure<Of<NF4>, MinError>(x).error < 0.97 * figure<Of<NF4>>(x).error);
-  }
-}
-
+// What does help: smaller blocks, at less than the scales cost when they are nested.
 TEST_CASE("quality: smaller blocks improve it", "[docs][quality]") {
   for (char const* const kind : {"normal", "outliers"}) {
     auto const x = values(kind);

@@ -284,6 +284,123 @@ def check(page, vectors):
     return wrong
 
 
+# --- Sections 7.6 on: the vectors of tests/data/formats ----------------------------------------------
+
+FORMAT_VECTORS = ROOT / "tests/data/formats"
+ELEMENTS = {"E2M1": (2, 1, 7), "E4M3": (4, 3, 0x7E), "E5M2": (5, 2, 0x7B)}  # exponent, fraction, code of the largest
+ELEMENT_OF = {"fp8_e4m3": "E4M3", "fp8_e5m2": "E5M2", "mxfp4": "E2M1", "nvfp4": "E2M1"}
+BLOCK = {"fp8_e4m3": 128, "fp8_e5m2": 128, "mxfp4": 32, "nvfp4": 16, "int4": 128, "int4_asymmetric": 128,
+         "af4": 64, "nf3": 64, "nf2": 64}
+
+
+class Element:
+    def __init__(self, name):
+        exponent, places, self.top = ELEMENTS[name]
+        self.sign = 1 << exponent + places
+        value = lambda c: Fraction(max(c >> places, 1) and (c & (1 << places) - 1) + ((c >> places > 0) << places)) * \
+            Fraction(2) ** (max(c >> places, 1) + 1 - (1 << exponent - 1) - places)
+        self.values = [value(c) for c in range(self.top + 1)]
+
+    def encode(self, t):
+        """Nearest, ties to even, limited to the largest."""
+        m = t[1]
+        best = min(range(self.top + 1), key=lambda c: (abs(self.values[c] - m), c % 2))
+        return best + self.sign * t[0]
+
+    def decode(self, code):
+        return int(code >= self.sign), self.values[code % self.sign]
+
+
+def stored(x, kind):
+    """x > 0 rounded to a scale's type: at least its smallest, at most its largest. -> (bits, value)"""
+    if kind == "E4M3":
+        e = Element("E4M3")
+        code = max(e.encode(x), 1)
+        return code, e.decode(code)
+    bits = min(max(to_bits(x, "bf16"), 1), 0x7F7F)
+    return bits, from_bits(bits, "bf16")
+
+
+def floor_log2(m):
+    power = m.numerator.bit_length() - m.denominator.bit_length()
+    return power - (m < Fraction(2) ** power)
+
+
+def whole(t, low, high):
+    return max(low, min(high, round(signed(t))))
+
+
+def encode_numbers(name, x, tensor):
+    """(code, bits of the scale, zero point, decoded) of a block of finite values."""
+    absmax = (0, max(v[1] for v in x))
+    zero = 0
+    if name == "int4_asymmetric":
+        low, high = of(min(map(signed, [*x, ZERO]))), of(max(map(signed, [*x, ZERO])))
+        fifteen = of(Fraction(15))
+        span = add(div(high, fifteen), minus(div(low, fifteen)))
+        bits, s = stored(span, "bf16") if span[1] else (0, ZERO)
+        zero = whole(div(minus(low), s), 0, 15) if s[1] else 0
+    elif name == "mxfp4":
+        bits = max(0, min(254, floor_log2(absmax[1]) - 2 + 127)) if absmax[1] >= Fraction(1, 2 ** 126) else 0
+        s = (0, Fraction(2) ** (bits - 127))
+    elif name == "nvfp4":
+        relative = div(div(absmax, of(Fraction(6))), tensor)
+        bits, s = stored(relative, "E4M3") if absmax[1] else (0, ZERO)
+        s = mul(s, tensor)
+    elif name == "int4":
+        bits, s = stored(div(absmax, of(Fraction(7))), "bf16") if absmax[1] else (0, ZERO)
+    else:
+        scale = div(absmax, (0, Element(ELEMENT_OF[name]).values[-1]))
+        s = scale if scale[1] or not absmax[1] else f32("00000001")
+        bits = to_bits(s)
+    t = [div(v, s) for v in x] if s[1] else None
+    if name in ELEMENT_OF:
+        e = Element(ELEMENT_OF[name])
+        codes = [e.encode(v) for v in t] if t else [0] * len(x)
+        return codes, bits, zero, [mul(e.decode(c), s) for c in codes]
+    low, high = (-8, 7) if name == "int4" else (0, 15)
+    numbers = [max(low, min(high, whole(v, -16, 16) + zero)) for v in t] if t else [0] * len(x)
+    return [q & 15 for q in numbers], bits, zero, [mul(of(Fraction(q - zero)), s) for q in numbers]
+
+
+def check_formats(page):
+    missing = [name for name in BLOCK if not (FORMAT_VECTORS / f"{name}.txt").exists()]
+    if missing:
+        yield f"there are no vectors of {missing}"
+    for path in sorted(FORMAT_VECTORS.glob("*.txt")):
+        name = path.stem
+        if name not in BLOCK:
+            yield f"{path.name}: SPEC.md has no such format"
+            continue
+        lines = {line.split()[0]: [int(w, 16) for w in line.split()[1:]] for line in path.read_text().splitlines()}
+        x = [from_bits(b) for b in lines["values"]]
+        got = {"codes": [], "scales": [], "decoded": []}
+        tensor = None
+        if name == "nvfp4":
+            tensor = div((0, max(v[1] for v in x)), of(Fraction(2688)))
+            got["tensor"] = [to_bits(tensor)]
+        for block in runs(x, BLOCK[name]):
+            if name + ".levels" in page.block:
+                fmt = Format(page, name, page.floats(name + ".levels"))
+                s, codes = fmt.encode(block)
+                bits, zero, decoded = to_bits(s), 0, [fmt.decode(c, s) for c in codes]
+            else:
+                codes, bits, zero, decoded = encode_numbers(name, block, tensor)
+            got["codes"] += codes
+            got["scales"].append(bits)
+            got["decoded"] += map(to_bits, decoded)
+            if "zeros" in lines:
+                got.setdefault("zeros", []).append(zero)
+        for key, value in got.items():
+            same = value == lines[key]
+            if key == "decoded":  # the sign of a zero is not in the files
+                same = [v & 0x7FFFFFFF or 0 for v in value] == [v & 0x7FFFFFFF or 0 for v in lines[key]] and \
+                    all(a == b or not a & 0x7FFFFFFF for a, b in zip(value, lines[key]))
+            if not same:
+                first = next(i for i, (a, b) in enumerate(zip(value, lines[key])) if a != b) if len(value) == len(lines[key]) else -1
+                yield f"{path.name}: {key}, from {first} on: {value[first]:X} for {lines[key][first]:X}"
+
+
 def self_test(text, vectors):
     def subset():  # what the damage below touches, to be quick
         few = copy.deepcopy(vectors)
@@ -301,14 +418,23 @@ def self_test(text, vectors):
         if not check(Page(text), few):
             return f"a wrong digit in {section} {key} passes"
     for old, new in (("BF591CD9", "BF591CD8"), ("3B2AAAB9", "3B2AAAAB"), ("0 1 6 7 4 5 2 3", "0 1 6 7 5 4 2 3"),
-                     ("Version 1.0", "Version 1.1"), ("BDBA7871", "BDBA7872")):
+                     ("Version 1.1", "Version 1.0"), ("BDBA7871", "BDBA7872")):
         try:
             noticed = check(Page(text.replace(old, new, 1)), subset())
         except AssertionError:
             noticed = True
         if not noticed:
             return f"SPEC.md with {new} for {old} passes"
-    print("10 kinds of damage noticed")
+    for old, new in (("af4.levels\nBF800000", "af4.levels\nBF800001"), ("nf2.levels\n", "nf4.levels\n")):
+        if old not in text:
+            return f"SPEC.md has no {old}"
+        try:
+            noticed = list(check_formats(Page(text.replace(old, new, 1))))
+        except (AssertionError, KeyError):
+            noticed = True
+        if not noticed:
+            return f"SPEC.md with {new} for {old} passes"
+    print("12 kinds of damage noticed")
     return 0
 
 
@@ -316,7 +442,7 @@ if __name__ == "__main__":
     page_text, data = SPEC.read_text(), json.loads(VECTORS.read_text())
     if sys.argv[1:] == ["--self-test"]:
         sys.exit(self_test(page_text, data))
-    faults = check(Page(page_text), data)
+    faults = check(Page(page_text), data) + list(check_formats(Page(page_text)))
     print(*faults, sep="\n", end="\n" if faults else "")
     print({key: len(value) for key, value in data.items() if key != "version"})
     sys.exit(1 if faults else 0)

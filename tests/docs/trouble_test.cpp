@@ -152,20 +152,6 @@ TEST_CASE("trouble: a block or a group of 256 blocks is NaN", "[docs][trouble]")
   CHECK(damaged.template operator()<Nf4Nested>() == 64 * 256);
 }
 
-TEST_CASE("trouble: a threshold that is negative", "[docs][trouble]") {
-  QuantizedTensor<Rows> w(2, 16);
-  std::vector<float> const x(16, 1.f);
-  std::vector<float> y(2), room(256);
-  Workspace const workspace{room.data(), 1024};
-  auto const multiply = [&](float threshold) {
-    return host::int8_matmul(QuantizedMatrix<Rows const>(w.matrix()), x.data(), 1, y.data(),
-                             nullptr, threshold, workspace);
-  };
-  CHECK(multiply(-1.f).code == Errc::invalid_threshold);
-  CHECK(multiply(not_a_number).code == Errc::invalid_threshold);
-  CHECK(multiply(6.f));
-}
-
 TEST_CASE("trouble: Int8 of a huge scale decodes to infinity", "[docs][trouble]") {
   float const scale = 0x1p122f;  // above FLT_MAX / 127
   CHECK(std::isinf(decode<Int8>(127, scale)));
