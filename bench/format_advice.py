@@ -7,6 +7,7 @@
     format_advice.py --check      fails where README.md does not hold it
 """
 import json
+import math
 import pathlib
 import sys
 
@@ -15,10 +16,10 @@ RESULTS = ROOT / "bench" / "results"
 
 # What someone wants, and the formats that are to be compared for it, the advised one first.
 QUESTIONS = [
-    ("half the bytes, nearly no loss", ["int8-weights"]),
+    ("half the bytes, nearly no loss", ["int8-weights", "bf16"]),
     ("8-bit products, outliers in the activations", ["llm.int8", "llm.int8-bnb", "int8"]),
     ("4 bits that bitsandbytes reads", ["nf4/64/double", "nf4/64", "fp4/64", "int4/64"]),
-    ("the same bytes, encoded with more care", ["nf4/64/double/min-error", "nf4/64/double"]),
+    ("the lowest KL in those bytes (its loss was not lower)", ["nf4/64/double/min-error", "nf4/64/double"]),
     ("closer to fp32 at 4.25 bits", ["nf4/32/double", "nf4/128"]),
     ("4 bits, multiplied in 16", ["nf4/64/double@bf16", "nf4/64@fp16"]),
 ]
@@ -29,15 +30,16 @@ def rows_of(name):
 
 
 def cell(row):
-    return f"{100 * (row['perplexity_ratio'] - 1):+.2f} ± {100 * row['increase_error'] * 0.6931:.2f} %, KL {1e4 * row['kl_mean']:.2g}"
+    error = 100 * row["increase_error"] * math.log(2)
+    return f"{100 * (row['perplexity_ratio'] - 1):+.2f} ± {error:.2f} %, KL {1e4 * row['kl_mean']:.3g}"
 
 
 def table():
     plain, outliers = rows_of("quality.json"), rows_of("quality-outliers.json")
-    lines = ["| you want | take: bits per weight; perplexity over fp32, KL in 10^-4 nats | with outliers in the activations | measured beside it |",
+    lines = ["| you want | take: bits per weight; perplexity over fp32, KL in 10^-4 nats | with outliers in the activations | beside it: the same two |",
              "| --- | --- | --- | --- |"]
     for want, (best, *others) in QUESTIONS:
-        beside = "; ".join(f"`{f}` {cell(plain[f])} (outliers: {cell(outliers[f])})" for f in others)
+        beside = "; ".join(f"`{f}` {cell(plain[f])}; {cell(outliers[f])}" for f in others)
         lines.append(f"| {want} | `{best}`: {plain[best]['bits_per_weight']:.2f}; {cell(plain[best])} | "
                      f"{cell(outliers[best])} | {beside} |")
     return "\n".join(lines) + "\n"
