@@ -7,7 +7,7 @@
     compilers.py --self-test
 
 __builtin_bit_cast and __builtin_is_constant_evaluated are every compiler's; [[gnu::...]] is standard
-syntax, which others ignore. The SIMD kernels exist only for compilers that have `target`.
+syntax, which others ignore.
 """
 import pathlib
 import re
@@ -15,8 +15,8 @@ import sys
 import tempfile
 
 RULES = [  # what, where it may stand
-    (re.compile(r"__attribute__"), re.compile(r"config\.hpp$|host/simd/avx\w+\.hpp$")),
-    (re.compile(r"__builtin_(?!bit_cast\b|is_constant_evaluated\b)\w+"), re.compile(r"host/simd/\w+\.hpp$")),
+    (re.compile(r"__attribute__"), re.compile(r"^qfmt/(config|host/simd/compiler)\.hpp$")),
+    (re.compile(r"__builtin_(?!bit_cast\b|is_constant_evaluated\b)\w+"), re.compile(r"^qfmt/host/simd/compiler\.hpp$")),
     (re.compile(r"__declspec|__forceinline\b|__int128"), re.compile(r"$^")),
     (re.compile(r"\b(mmap|munmap|madvise|posix_fadvise)\("), re.compile(r"io/mapped_file\.hpp$")),
 ]

@@ -4,15 +4,13 @@
 // Loads, stores and roundings that the AVX2 kernels share. A vector here is 32 bytes.
 #pragma once
 
+#include "qfmt/host/simd/compiler.hpp"
 #include "qfmt/host/simd/tables.hpp"
 
 #if defined(__x86_64__)
 
 #include <cstring>
 #include <immintrin.h>
-
-/// What a kernel of level avx2 may use, whatever the translation unit is compiled for.
-#define QFMT_AVX2 __attribute__((target("avx2,fma,f16c,bmi2")))
 
 namespace qfmt::inline v0::host::simd::avx2 {
 

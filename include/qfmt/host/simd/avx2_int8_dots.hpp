@@ -50,7 +50,7 @@ template <int N, int M, int... I>
 template <int N, int... I>
 [[gnu::always_inline]] QFMT_AVX2 inline void prefetch_rows(uint8_t const* p, int64_t stride,
                                                            stl::integer_sequence<int, I...>) {
-  (__builtin_prefetch(p + I * stride), ...);
+  (prefetch(p + I * stride), ...);
 }
 
 [[gnu::always_inline]] QFMT_AVX2 inline int32_t total(__m256i x) {

@@ -4,18 +4,13 @@
 // Loads, stores and roundings that the AVX-512 kernels share. A vector here is 64 bytes.
 #pragma once
 
+#include "qfmt/host/simd/compiler.hpp"
 #include "qfmt/host/simd/tables.hpp"
 
 #if defined(__x86_64__)
 
 #include <cstring>
 #include <immintrin.h>
-
-/// What a kernel of level avx512 may use, whatever the translation unit is compiled for.
-#define QFMT_AVX512                                                                    \
-  __attribute__((                                                                      \
-      target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx2,fma,f16c," \
-             "bmi2")))
 
 // g++ 12 finds its own _mm512_undefined_* uninitialized wherever they are inlined.
 #pragma GCC diagnostic push

@@ -14,12 +14,6 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
-/// What a kernel of level avx512_bf16 may use.
-#define QFMT_AVX512_BF16                                                            \
-  __attribute__((                                                                   \
-      target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx512bf16," \
-             "avx2,fma,f16c,bmi2")))
-
 namespace qfmt::inline v0::host::simd::avx512 {
 
 /// 32 values as bfloat16.

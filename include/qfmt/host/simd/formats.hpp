@@ -4,6 +4,7 @@
 // Which formats the SIMD encoders do, and what they share with every instruction set.
 #pragma once
 
+#include "qfmt/host/simd/compiler.hpp"
 #include "qfmt/host/simd/tables.hpp"
 
 #include <cstring>
@@ -44,7 +45,7 @@ template <int Count, Element T>
   constexpr int64_t ahead = 8192;
   auto const* const p = reinterpret_cast<char const*>(values) + ahead;
   constexpr int bytes = Count * static_cast<int>(sizeof(T));
-  for (int line = 0; line < bytes; line += 64) __builtin_prefetch(p + line, 0, 2);
+  for (int line = 0; line < bytes; line += 64) prefetch<2>(p + line);
 }
 
 /// The last values of a block, n < Count of them, with zeros behind them: +0 makes the code that

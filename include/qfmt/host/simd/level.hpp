@@ -20,32 +20,23 @@
 #pragma once
 
 #include "qfmt/codec/options.hpp"
+#include "qfmt/host/simd/compiler.hpp"
 
 #include <cstdlib>
 #include <string_view>
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 namespace qfmt::inline v0::host {
 
 namespace simd {
 
-#if defined(__x86_64__)
 /// What this CPU and its operating system offer.
+#if defined(__x86_64__)
 inline SimdLevel detect() {
-  __builtin_cpu_init();
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  bool const f16c = __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> 29 & 1u) != 0;
-  if (!f16c || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
-      !__builtin_cpu_supports("bmi2"))
-    return SimdLevel::scalar;
-  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
-      !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vl") ||
-      !__builtin_cpu_supports("avx512vbmi") || !__builtin_cpu_supports("avx512vnni"))
-    return SimdLevel::avx2;
-  return __builtin_cpu_supports("avx512bf16") ? SimdLevel::avx512_bf16 : SimdLevel::avx512;
+  CpuFeatures const cpu = cpu_features();
+  return cpu.avx512_bf16 ? SimdLevel::avx512_bf16
+         : cpu.avx512    ? SimdLevel::avx512
+         : cpu.avx2      ? SimdLevel::avx2
+                         : SimdLevel::scalar;
 }
 #elif defined(__aarch64__)
 inline SimdLevel detect() { return SimdLevel::neon; }

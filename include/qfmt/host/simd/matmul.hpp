@@ -45,7 +45,7 @@ RowPart row_part(QuantizedMatrix<S> const& w, Inner const& inner, int64_t n, int
     return {codes, scales.absmax + first / S::block_size, count};
   } else {
     int64_t const block = first / S::block_size, last = block + ceil_div(count, S::block_size);
-    if constexpr (requires { scales.offset; }) __builtin_prefetch(scales.absmax.codes + last + 512);
+    if constexpr (requires { scales.offset; }) prefetch(scales.absmax.codes + last + 512);
     for (int64_t b = block, end; b < last; b = end) {
       end = end_of_run(b, last);
       Kernel::read_scales(scales, inner, b, end, own + (b - block));

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "qfmt/host/matmul_options.hpp"
+#include "qfmt/host/simd/compiler.hpp"
 #include "qfmt/host/simd/levels.hpp"
 #include "qfmt/layout/quantized_matrix.hpp"
 
@@ -43,14 +44,14 @@ constexpr int64_t piece_of(int64_t rows, int64_t unit, int64_t unit_bytes) {
 
 /// Fetches what lies ahead of p, which need not be memory of the operands.
 [[gnu::always_inline]] inline void prefetch_codes(uint8_t const* p) {
-  __builtin_prefetch(p + prefetch_far, 0, 2);
-  __builtin_prefetch(p + prefetch_near, 0, 3);
+  prefetch<2>(p + prefetch_far);
+  prefetch(p + prefetch_near);
 }
 
 /// The same for the scales that go with those 4-bit codes.
 template <int Block>
 [[gnu::always_inline]] inline void prefetch_scales(float const* p) {
-  __builtin_prefetch(p + 2 * prefetch_far / Block, 0, 2);
+  prefetch<2>(p + 2 * prefetch_far / Block);
 }
 
 /// Few rows of x need more sums than rows, to have enough of them under way.
