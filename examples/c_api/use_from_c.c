@@ -43,7 +43,7 @@ static int check(engine_scheme const* scheme) {
 int main(void) {
   engine_scheme const nf4 = {sizeof(engine_scheme), "nf4", 64, 0, 1};
   engine_scheme const int8 = {sizeof(engine_scheme), "int8", 0, 1, 0};
-  engine_scheme const unknown = {sizeof(engine_scheme), "nf3", 64, 0, 0};
+  engine_scheme const unknown = {sizeof(engine_scheme), "nf0", 64, 0, 0};
   int64_t first_bad = -1;
   static char storage[1 << 16];
   int i;

@@ -52,6 +52,7 @@ std::vector<std::int32_t> input_ids(Options const& o, Model const& model) {
   auto ids = o.text.empty() ? engine::read_tokens(o.tokens) : engine::read_bytes(o.text);
   if (o.limit > 0 && o.limit < std::ssize(ids)) ids.resize(static_cast<std::size_t>(o.limit));
   require(!ids.empty(), "there are no tokens");
+  model.check_ids(ids);
   return ids;
 }
 
@@ -61,6 +62,7 @@ void measure(Options const& o, engine::Weights const& weights) {
   if (choices.empty()) choices = engine::every_format();
   auto const fp32 = engine::format_named("fp32");
   Model const base(weights, fp32);
+  require(o.window >= 0, "--window is negative");
   engine::Text text{input_ids(o, base), o.window > 0 ? o.window : base.config().context};
   engine::Report report{o.folder.filename().string(),
                         (o.text.empty() ? o.tokens : o.text).filename().string(),

@@ -170,15 +170,20 @@ void Model::feed_forward(Block const& block, std::vector<float>& x, std::int64_t
   add(x, out);
 }
 
+void Model::check_ids(std::span<std::int32_t const> ids) const {
+  for (std::int64_t const id : ids)
+    require(id >= 0 && id < config_.vocab,
+            "token id " + std::to_string(id) + " is not of the vocabulary");
+}
+
 std::vector<float> Model::forward(std::span<std::int32_t const> ids, Cache& cache,
                                   int threads) const {
   auto const count = static_cast<std::int64_t>(ids.size());
+  check_ids(ids);
   require(count <= cache.capacity - cache.length, "more tokens than the cache has room for");
   auto x = floats(count, config_.hidden);
   for (std::int64_t t = 0; t < count; ++t) {
     std::int64_t const id = ids[static_cast<std::size_t>(t)];
-    require(id >= 0 && id < config_.vocab,
-            "token id " + std::to_string(id) + " is not of the vocabulary");
     read_floats(embedding_, id * config_.hidden, config_.hidden, x.data() + t * config_.hidden);
   }
   for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {

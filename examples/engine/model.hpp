@@ -39,6 +39,10 @@ class Model {
 
   ModelConfig const& config() const { return config_; }
 
+  /// Throws a Failure where an id is not of the vocabulary. Ask before work is spread over threads:
+  /// what is thrown on another thread ends the program.
+  void check_ids(std::span<std::int32_t const> ids) const;
+
   /// The logits after each of these tokens, which follow those in the cache.     (ids, vocab)
   /// Throws a Failure where an id is not of the vocabulary or the cache is full. Threads share the
   /// model, each with its own cache; `threads` are those of one call.

@@ -131,6 +131,10 @@ Choices read_choices(std::filesystem::path const& path) {
 
 std::vector<std::vector<double>> score_choices(Model const& model, Choices const& choices,
                                                int threads) {
+  for (auto const& item : choices.items) {
+    model.check_ids(item.prompt);
+    for (auto const& option : item.options) model.check_ids(option);
+  }
   std::vector<std::vector<double>> scores(choices.items.size());
   qfmt::host::Threads{threads}(std::ssize(choices.items), [&](std::int64_t i) {
     auto const& item = choices.items[static_cast<std::size_t>(i)];

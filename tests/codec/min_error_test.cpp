@@ -347,6 +347,23 @@ TEMPLATE_TEST_CASE("nested scales: chosen among those that can be stored", "[cod
   }
 }
 
+TEMPLATE_TEST_CASE("positive scales alone, where that is asked for", "[codec]", NF4, Int4, Seven,
+                   Dynamic8) {
+  using S = Scheme<Format<TestType>, BlockSize<16>>;
+  auto values = awkward_values();
+  auto const more = normal_values(64 * 40);
+  values.insert(values.end(), more.begin(), more.end());
+  QuantizedTensor<S> both(std::ssize(values)), positive(std::ssize(values));
+  REQUIRE(host::quantize(values, both.span(), MinError{}));
+  REQUIRE(host::quantize(values, positive.span(), MinError{.positive_scales = true}));
+  int negative = 0;
+  for (std::int64_t b = 0; b < block_count<S>(std::ssize(values)); ++b) {
+    negative += std::signbit(both.span().scales.absmax[b]) ? 1 : 0;
+    REQUIRE(!std::signbit(positive.span().scales.absmax[b]));
+  }
+  CHECK(negative > 20);
+}
+
 TEST_CASE("zeros, NaN and infinity are as with Nearest", "[codec]") {
   using Plain = Scheme<Format<NF4>, BlockSize<64>>;
   using Nested = Scheme<Format<NF4>, BlockSize<16>, DoubleQuant<true>>;

@@ -29,3 +29,12 @@ def install(cmake, cxx, work, *options, component=None):
     only = ["--component", component] if component else []
     run(cmake, "--install", work / "qfmt", "--prefix", work / "first", *only)
     return pathlib.Path(shutil.move(work / "first", work / "moved"))
+
+
+def c_compiler_of(cxx):
+    """The C compiler beside a C++ compiler: gcc of g++, clang-14 of clang++-14, cc of c++."""
+    path = pathlib.Path(cxx)
+    for plus, plain in (("clang++", "clang"), ("g++", "gcc"), ("c++", "cc")):
+        if plus in path.name:
+            return str(path.with_name(path.name.replace(plus, plain))) if path.parent.name else path.name.replace(plus, plain)
+    return "cc"

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 
-from common import HERE, ROOT, run
+from common import ROOT, c_compiler_of, run
 
 
 class NotRun(Exception):
@@ -100,7 +100,7 @@ def conan(cxx, cmake, work):
     program = str(beside) if beside.is_file() else shutil.which("conan")
     if not program:
         raise NotRun("conan is not installed (tests/run.sh --long puts it in build/conan)")
-    c_compiler = str(cxx).replace("clang++", "clang").replace("g++", "gcc")
+    c_compiler = c_compiler_of(cxx)
     environment = {**os.environ, "CONAN_HOME": str(work / "home"), "CXX": str(cxx), "CC": c_compiler}
     run(program, "profile", "detect", env=environment)
     recipe = work / "tree"  # conan leaves a build folder beside a test package

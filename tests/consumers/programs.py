@@ -5,7 +5,7 @@ import pathlib
 import re
 import shutil
 
-from common import HERE, ROOT, install, run
+from common import HERE, ROOT, c_compiler_of, install, run
 
 STRICT = ["-Wall", "-Wextra", "-Werror"]
 
@@ -106,7 +106,7 @@ def two_versions(cxx, cmake, work):
 def c_boundary(cxx, cmake, work):
     """examples/c_api: the lines that its files name build it; C99 and C++17 programs use it."""
     folder = ROOT / "examples" / "c_api"
-    c_compiler = str(cxx).replace("clang++", "clang").replace("g++", "gcc")
+    c_compiler = c_compiler_of(cxx)
     run(cxx, "-std=c++20", "-O1", *STRICT, "-fvisibility=hidden", f"-I{ROOT / 'include'}", "-shared", "-fPIC",
         folder / "engine.cpp", "-o", work / "libengine.so")
     flags = [f"-L{work}", "-lengine", f"-Wl,-rpath,{work}", "-lm"]

@@ -113,7 +113,11 @@ def check_random_llama(scratch):
     check(0.05 < largest_difference(expected, coarse) < 3, "random Llama: nf4 differs, and not wildly")
 
     # Options of one and of several tokens.
-    log_p = [[v - m for v in row] for row in expected for m in [max(row) + math.log(sum(math.exp(v - max(row)) for v in row))]]
+    log_p = []
+    for row in expected:
+        top = max(row)
+        norm = top + math.log(sum(math.exp(v - top) for v in row))
+        log_p.append([v - norm for v in row])
     options = [[17], [17, 25000], [5]]
     sums = [log_p[1][17], log_p[1][17] + log_p[2][25000], log_p[1][5]]
     best = sums.index(max(sums))

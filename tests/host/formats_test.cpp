@@ -39,8 +39,16 @@ QuantizedTensor<S> quantized(std::vector<float> const& values, QuantizeOptions o
   return tensor;
 }
 
+/// The formats' own schemes, and scales of other types under formats that do not ask for them.
 template <class Body>
 void for_each_scheme(Body const& body) {
+  {
+    INFO("other scales");
+    body.template operator()<Scheme<Format<NF4>, ScaleType<bfloat16>>>();
+    body.template operator()<Scheme<Format<FP4>, ScaleType<E4M3>, TensorScale<true>>>();
+    body.template operator()<Scheme<Format<Dynamic8>, BlockSize<32>, ScaleType<E8M0>>>();
+    body.template operator()<Scheme<Format<FP8E4M3>, BlockSize<32>, ScaleType<E8M0>>>();
+  }
   for_each_format(Formats{}, [&]<class F>() {
     INFO(F::name);
     body.template operator()<Scheme<Format<F>>>();

@@ -7,6 +7,13 @@
 // single file's text alone. --all: each scheme with each element type; else each scheme with one,
 // in turn, and the format's default scheme with each. Then: the text and the headers give the same
 // code. Needs no GPU.
+#include <qfmt/qfmt.hpp>
+
+#include <cstdio>
+#include <future>
+#include <string>
+#include <vector>
+
 #include "program.hpp"
 
 namespace {

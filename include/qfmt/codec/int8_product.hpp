@@ -143,13 +143,13 @@ QFMT_HD constexpr int64_t kept_column(OutlierWeights<T> const& kept, int64_t col
 }
 
 /// The weight of an outlier column: the kept one, or the int8 one decoded and rounded to T.
-///     kept_at: kept_column(kept, column)
+///     codes, absmax: the row's   kept_at: kept_column(kept, column)
 template <Element T>
-QFMT_HD constexpr float outlier_weight(QuantizedMatrix<LlmInt8 const> const& w,
+QFMT_HD constexpr float outlier_weight(uint8_t const* codes, float absmax,
                                        OutlierWeights<T> const& kept, int64_t row, int64_t column,
                                        int64_t kept_at) {
   if (kept_at >= 0) return to_float(kept.values[row * kept.row_stride + kept_at]);
-  return to_float(from_float<T>(decode_at(w.values, w.origin + row * w.row_stride + column)));
+  return to_float(from_float<T>(Int8::decode(codes[column], absmax)));
 }
 
 /// One more product of an outlier column, in f32: a row's columns are added in ascending order.

@@ -96,7 +96,8 @@ struct MinError {
     float scale;
     BlockFit fit;
 
-    /// Takes `candidate` if it is better, then what least squares make of it.
+    /// Takes `candidate` if it is better, then what least squares make of it. What they turn to the
+    /// other sign is no use.
     template <FormatSpec F, Element T>
     QFMT_HD constexpr void refine(T const* values, int64_t n, ColumnWeights const& weights,
                                   float candidate) {
@@ -105,6 +106,7 @@ struct MinError {
         BlockFit const next = fit_block<F>(values, n, weights, candidate);
         float const squares = next.best_scale();
         if (next.error < fit.error) *this = {candidate, next};
+        if ((squares < 0.f) != (candidate < 0.f)) return;
         candidate = squares;
       }
     }
@@ -146,7 +148,8 @@ struct MinError {
         BlockFit const fit = fit_block<F>(values, n, weights, scale);
         if (fit.error < best.fit.error) best = {scale, fit};
       }
-    best.refine<F>(values, n, weights, best.fit.best_scale());
+    float const squares = best.fit.best_scale();
+    if ((squares < 0.f) == (best.scale < 0.f)) best.refine<F>(values, n, weights, squares);
   }
 };
 

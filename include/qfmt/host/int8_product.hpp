@@ -40,23 +40,52 @@ struct Int8Tile {
   int rows, cols;  // of y
 };
 
-/// The part of the outlier columns: sums[i][j] for row n + i of the weights and row m + j of x.
-template <class Kernel, Element T>
-void sum_outliers(Int8Product<T> const& p, Int8Tile const& tile, float (*sums)[int8_tile_m]) {
-  int64_t const k = p.w.cols;
-  int64_t columns[outlier_chunk], kept_at[outlier_chunk];
-  float x[outlier_chunk][int8_tile_m]{};
-  for (int64_t from = 0; from < k;) {
-    int const count = next_outlier_columns(p.a.outliers, k, from, columns, outlier_chunk);
-    for (int c = 0; c < count; ++c) {
-      kept_at[c] = kept_column(p.kept, columns[c]);
-      for (int j = 0; j < tile.rows; ++j) x[c][j] = to_float(p.x[(tile.m + j) * k + columns[c]]);
-    }
-    for (int i = 0; i < tile.cols; ++i)
-      for (int c = 0; c < count; ++c)
-        Kernel::add_outliers(sums[i], x[c],
-                             outlier_weight(p.w, p.kept, tile.n + i, columns[c], kept_at[c]));
+/// Up to outlier_chunk outlier columns, and their weights in a tile's rows.
+struct OutlierColumns {
+  int64_t next = 0;  // where the search goes on
+  int count = 0;
+  int64_t column[outlier_chunk];
+  float weight[int8_tile_n][outlier_chunk];
+};
+
+/// Fills in what follows from out.next on, for rows [n, n + rows) of the weights.
+template <Element T>
+void gather_outliers(Int8Product<T> const& p, int64_t n, int rows, OutlierColumns& out) {
+  int64_t kept_at[outlier_chunk];
+  out.count = next_outlier_columns(p.a.outliers, p.w.cols, out.next, out.column, outlier_chunk);
+  for (int c = 0; c < out.count; ++c) kept_at[c] = kept_column(p.kept, out.column[c]);
+  for (int i = 0; i < rows; ++i) {
+    uint8_t const* const codes = p.w.values.codes + p.w.origin + (n + i) * p.w.row_stride;
+    float const absmax = absmax_of_row(p.w, n + i);
+    for (int c = 0; c < out.count; ++c)
+      out.weight[i][c] = outlier_weight(codes, absmax, p.kept, n + i, out.column[c], kept_at[c]);
   }
+}
+
+/// sums[i][j] += the products of outlier columns of row n + i of the weights and row m + j of x.
+template <class Kernel, Element T>
+void add_outlier_columns(Int8Product<T> const& p, Int8Tile const& tile, OutlierColumns const& o,
+                         float (*sums)[int8_tile_m]) {
+  float x[outlier_chunk][int8_tile_m]{};
+  for (int c = 0; c < o.count; ++c)
+    for (int j = 0; j < tile.rows; ++j)
+      x[c][j] = to_float(p.x[(tile.m + j) * p.w.cols + o.column[c]]);
+  for (int i = 0; i < tile.cols; ++i)
+    for (int c = 0; c < o.count; ++c) Kernel::add_outliers(sums[i], x[c], o.weight[i][c]);
+}
+
+/// The part of the outlier columns. first: those that were gathered for the whole row of tiles.
+template <class Kernel, Element T>
+void sum_outliers(Int8Product<T> const& p, Int8Tile const& tile, OutlierColumns const& first,
+                  float (*sums)[int8_tile_m]) {
+  if (first.count > 0) add_outlier_columns<Kernel>(p, tile, first, sums);
+  if (first.count < outlier_chunk) return;
+  OutlierColumns more;
+  more.next = first.next;
+  do {
+    gather_outliers(p, tile.n, tile.cols, more);
+    add_outlier_columns<Kernel>(p, tile, more, sums);
+  } while (more.count == outlier_chunk);
 }
 
 /// Codes [k, k + count) of every row of a tile.
@@ -108,10 +137,11 @@ void sum_codes(Int8Product<T> const& p, Int8Tile const& tile, int64_t (*sums)[in
 
 /// One tile of y.
 template <class Kernel, Element T>
-void multiply_int8_tile(Int8Product<T> const& p, Int8Tile const& tile) {
+void multiply_int8_tile(Int8Product<T> const& p, Int8Tile const& tile,
+                        OutlierColumns const& first) {
   float outliers[int8_tile_n][int8_tile_m]{};
   int64_t sums[int8_tile_n][int8_tile_m]{};
-  if (p.a.outliers != nullptr) sum_outliers<Kernel>(p, tile, outliers);
+  sum_outliers<Kernel>(p, tile, first, outliers);
   sum_codes<Kernel>(p, tile, sums);
   for (int i = 0; i < tile.cols; ++i) {
     int64_t const n = tile.n + i;
@@ -128,11 +158,14 @@ template <Element T>
 void multiply_int8(Int8Product<T> const& p, BlockRange range, Int8Options options) {
   int64_t const m = p.a.values.rows;
   simd::with_int8_dots(simd_level(options.simd), [&]<class Kernel>(Kernel) {
-    for (int64_t n = range.first; n < range.last; n += int8_tile_n)
-      for (int64_t first = 0; first < m; first += int8_tile_m)
+    for (int64_t n = range.first; n < range.last; n += int8_tile_n) {
+      int const cols = static_cast<int>(std::min<int64_t>(int8_tile_n, range.last - n));
+      OutlierColumns first;
+      if (p.a.outliers != nullptr) gather_outliers(p, n, cols, first);
+      for (int64_t j = 0; j < m; j += int8_tile_m)
         multiply_int8_tile<Kernel>(
-            p, {first, n, static_cast<int>(std::min<int64_t>(int8_tile_m, m - first)),
-                static_cast<int>(std::min<int64_t>(int8_tile_n, range.last - n))});
+            p, {j, n, static_cast<int>(std::min<int64_t>(int8_tile_m, m - j)), cols}, first);
+    }
   });
 }
 

@@ -65,14 +65,17 @@ __device__ inline void add_codes(uint8_t const* row, uint8_t const* x, int64_t s
   }
 }
 
-/// The outlier columns of row n of the weights and row m of x, in the host's order.
+/// The outlier columns of row n of the weights, whose scale is absmax, and row m of x, in the
+/// host's order.
 template <Element T>
-__device__ float sum_outliers(Product<T> const& p, int64_t n, int64_t m) {
+__device__ float sum_outliers(Product<T> const& p, float absmax, int64_t n, int64_t m) {
+  uint8_t const* const codes = p.w.values.codes + p.w.origin + n * p.w.row_stride;
   float sum = 0.f;
   for (int64_t k = 0; k < p.w.cols; k += outlier_word_bits)
     for (uint32_t marks = outlier_word(p.a.outliers, k); marks != 0; marks &= marks - 1) {
       int64_t const column = k + __ffs(static_cast<int>(marks)) - 1;
-      float const weight = outlier_weight(p.w, p.kept, n, column, kept_column(p.kept, column));
+      int64_t const kept_at = kept_column(p.kept, column);
+      float const weight = outlier_weight(codes, absmax, p.kept, n, column, kept_at);
       sum = add_outlier(sum, to_float(p.x[m * p.w.cols + column]), weight);
     }
   return sum;
@@ -108,12 +111,12 @@ __launch_bounds__(generic_warps * 32) __global__
   if (lane >= count) return;
   int64_t const m = first_m + lane;
   bool const empty = p.w.cols == 0;
-  float const factor =
-      empty ? 0.f : weight_factor(scale_at(p.w.values.scales, block_of(p.w.values, flat)));
-  float const absmax = empty ? 0.f : scale_at(a.values.scales, m);
+  float const w_absmax = empty ? 0.f : scale_at(p.w.values.scales, block_of(p.w.values, flat));
+  float const x_absmax = empty ? 0.f : scale_at(a.values.scales, m);
   float const bias = p.bias == nullptr ? 0.f : to_float(p.bias[n]);
+  float const outliers = sum_outliers(p, w_absmax, n, m);
   p.y[m * p.w.rows + n] =
-      from_float<T>(int8_product(mine, factor, absmax, sum_outliers(p, n, m), bias));
+      from_float<T>(int8_product(mine, weight_factor(w_absmax), x_absmax, outliers, bias));
 }
 
 }  // namespace int8
