@@ -65,7 +65,7 @@ std::vector<T> values(Json const& test) {
 }
 
 template <SchemeSpec S>
-void check_scales(QuantizedSpan<S const> const& q, Json const& test) {
+void compare_scales(QuantizedSpan<S const> const& q, Json const& test) {
   std::int64_t const blocks = host::block_count_of(q);
   if constexpr (S::is_nested) {
     auto const& inner = q.scales.absmax;
@@ -94,7 +94,7 @@ void check_encode(Json const& test, SimdLevel level) {
   REQUIRE(host::quantize(x, tensor.span(), Nearest{}, options));
   QuantizedSpan<S const> const q = tensor.span();
   CHECK(bytes(q.codes, codes_bytes<S>(size)) == words(test["codes"]));
-  check_scales<S>(q, test);
+  compare_scales<S>(q, test);
   std::vector<float> decoded(x.size());
   DequantizeOptions how;
   how.simd = level;
