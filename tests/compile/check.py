@@ -53,8 +53,8 @@ class Compiler:
         """Extra flags of each compile of a good file."""
         if self.kind == "nvcc":  # its host compiler is tried by itself; a second run would only cost
             return [[]]
-        with_half = [["-isystem", self.cuda_include]] if self.cuda_include else []
-        return [[], NO_RUNTIME, *with_half]
+        with_half = [["-fsyntax-only", "-isystem", self.cuda_include]] if self.cuda_include else []
+        return [[], ["-fsyntax-only", *NO_RUNTIME], *with_half]
 
 
 def must_compile(compiler, source, flags=()):

@@ -41,7 +41,9 @@ struct MinError {
   /// Where the values that are passed begin in their matrix, as a flat index.
   int64_t origin = 0;
 
-  /// No scale below zero: for readers that cannot take one. Of symmetric codebooks none is.
+  /// The search finds no scale below zero: for readers that cannot take one. Of symmetric codebooks
+  /// none is in any case. Nested: the search alone; a scale far below the others' mean may be stored
+  /// with the other sign, as under Nearest.
   bool positive_scales = false;
 
   static constexpr bool rounds_to_nearest = true;   ///< codes are those of encode_block

@@ -155,6 +155,8 @@ template <class T, bool Tensor, bool Zero>
 struct join_scale<ScaleType<T>, Tensor, Zero> {
   static_assert(!Zero || sizeof(T) == 2,
                 "qfmt::Scheme<...>: ZeroPoint<true> needs a ScaleType of 16 bits");
+  static_assert(!Tensor || (!Zero && !stl::same_as<T, E8M0>),
+                "qfmt::Scheme<...>: TensorScale<true> goes with neither ZeroPoint nor E8M0");
   using type = TypedScale<T, Tensor, Zero>;
 };
 template <>
