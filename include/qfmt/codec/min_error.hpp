@@ -42,8 +42,8 @@ struct MinError {
   int64_t origin = 0;
 
   /// The search finds no scale below zero: for readers that cannot take one. Of symmetric codebooks
-  /// none is in any case. Nested: the search alone; a scale far below the others' mean may be stored
-  /// with the other sign, as under Nearest.
+  /// none is in any case. Nested: the search alone; a scale far below the others' mean may be
+  /// stored with the other sign, as under Nearest.
   bool positive_scales = false;
 
   static constexpr bool rounds_to_nearest = true;   ///< codes are those of encode_block
