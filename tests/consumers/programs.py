@@ -3,6 +3,7 @@
 """Routes that need a compiler alone: the single files, two versions in one process, the C boundary."""
 import pathlib
 import re
+import shlex
 import shutil
 
 from common import HERE, ROOT, c_compiler_of, install, run
@@ -104,21 +105,25 @@ def two_versions(cxx, cmake, work):
 
 
 def c_boundary(cxx, cmake, work):
-    """examples/c_api: the lines that its files name build it; C99 and C++17 programs use it."""
+    """examples/c_api: the lines in its files' heads build it; C99 and C++17 programs use it."""
     folder = ROOT / "examples" / "c_api"
-    c_compiler = c_compiler_of(cxx)
-    run(cxx, "-std=c++20", "-O1", *STRICT, "-fvisibility=hidden", f"-I{ROOT / 'include'}", "-shared", "-fPIC",
-        folder / "engine.cpp", "-o", work / "libengine.so")
-    flags = [f"-L{work}", "-lengine", f"-Wl,-rpath,{work}", "-lm"]
-    run(c_compiler, "-std=c99", *STRICT, "-pedantic", folder / "use_from_c.c", *flags, "-o", work / "from_c")
-    run(cxx, "-std=c++17", *STRICT, folder / "use_from_cpp17.cpp", *flags, "-o", work / "from_cpp17")
+    for name in ("include", "examples"):
+        (work / name).symlink_to(ROOT / name)
+    strict = f'{shlex.join(STRICT)} "$@" -Wl,-rpath,"$PWD"'
+    script = [f'g++() {{ command {shlex.quote(str(cxx))} {strict}; }}', f'cc() {{ command {c_compiler_of(cxx)} -pedantic {strict}; }}']
+    for name in ("engine.cpp", "use_from_c.c", "use_from_cpp17.cpp"):
+        lines = re.findall(r"^(?://| \*)     (\S.*)$", (folder / name).read_text(), re.MULTILINE)
+        if not lines:
+            raise SystemExit(f"{name}: no line in its head builds it")
+        script += lines
+    run("bash", "-ec", "\n".join(script), cwd=work)
     exported = {line.split()[-1] for line in run("nm", "-D", "--defined-only", work / "libengine.so").splitlines()
                 if line.split()[-2] == "T"}
     declared = set(re.findall(r"\b(engine_\w+)\(", (folder / "engine.h").read_text()))
     if exported != declared:
         raise SystemExit(f"exported and not declared, or the reverse: {sorted(exported ^ declared)}")
-    print(run(work / "from_c"))
-    return None, None, work / "from_cpp17"
+    print(run(work / "use_from_c"))
+    return None, None, work / "use_from_cpp17"
 
 
 def no_mmap(cxx, cmake, work):
