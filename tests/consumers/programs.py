@@ -37,10 +37,14 @@ def single_header(cxx, cmake, work):
     if digests[0] != digests[1]:
         raise SystemExit(f"the headers say\n{digests[0]}\nand the single file\n{digests[1]}")
     mixed = work / "mixed.cpp"
-    mixed.write_text("#include <qfmt/version.hpp>\n#include <qfmt_single.hpp>\n")
-    if "include one or the other" not in run(cxx, "-std=c++20", f"-I{ROOT / 'include'}", f"-I{include}", "-c", mixed,
-                                             "-o", work / "mixed.o", fails=True):
-        raise SystemExit("a mixture of single file and headers is not refused with the sentence")
+    for first, second in (("qfmt/version.hpp", "qfmt_single.hpp"), ("qfmt_single.hpp", "qfmt/qfmt.hpp")):
+        mixed.write_text(f"#include <{first}>\n#include <{second}>\n")
+        said = run(cxx, "-std=c++20", f"-I{ROOT / 'include'}", f"-I{include}", "-c", mixed, "-o", work / "mixed.o", fails=True)
+        if "include one or the other" not in said:
+            raise SystemExit(f"{second} after {first} is not refused with the sentence")
+    nothing = run("python3", "-B", ROOT / "cmake" / "single_header.py", work, include, "--check", fails=True)
+    if "has no qfmt/version.hpp" not in nothing or "Traceback" in nothing:
+        raise SystemExit(f"a folder without the headers: {nothing}")
     return [f"-I{include}"], include, work / "consumer"
 
 
