@@ -25,8 +25,8 @@ HEAD = "// SPDX-FileCopyrightText: 2026 qfmt authors\n// SPDX-License-Identifier
 MIXED = """#if defined(QFMT_VERSION) && !defined(QFMT_SINGLE_HEADER)
 #error "qfmt: a single file holds the headers of include/qfmt: include one or the other."
 #endif
-#define QFMT_SINGLE_HEADER 1
 """
+END = "\n#define QFMT_SINGLE_HEADER 1\n"  # config.hpp refuses to be read after it
 ROOTS = {"hpp": "qfmt/qfmt.hpp", "cuh": "qfmt/qfmt.cuh"}
 LITERAL = "QFMT"
 
@@ -76,6 +76,8 @@ def in_order(include, root):
             raise Mistake("include cycle: " + " > ".join([*open_names, name]))
         if name in found:
             return
+        if not (include / name).is_file():
+            raise Mistake(f"{open_names[-1] if open_names else include} wants {name}, which is not there")
         open_names.append(name)
         header = Header(name, (include / name).read_text())
         for other in header.own:
@@ -89,6 +91,8 @@ def in_order(include, root):
 
 
 def version_of(include):
+    if not (include / "qfmt/version.hpp").is_file():
+        raise Mistake(f"{include} has no qfmt/version.hpp")
     text = (include / "qfmt/version.hpp").read_text()
     return ".".join(re.search(rf"QFMT_VERSION_{part} +(\d+)", text)[1] for part in ("MAJOR", "MINOR", "PATCH"))
 
@@ -119,9 +123,9 @@ def make(include):
     rtc = [header for header in device if not header.host_only]
     not_rtc = " && !defined(__CUDACC_RTC__)"
     return {
-        "qfmt_single.hpp": start + "".join(h.guarded() for h in host),
-        "qfmt_single.cuh": start + "".join(h.guarded(not_rtc if h.host_only else "") for h in device),
-        "qfmt_single.inc": about + literals(MIXED + "".join(h.guarded() for h in rtc)),
+        "qfmt_single.hpp": start + "".join(h.guarded() for h in host) + END,
+        "qfmt_single.cuh": start + "".join(h.guarded(not_rtc if h.host_only else "") for h in device) + END,
+        "qfmt_single.inc": about + literals(MIXED + "".join(h.guarded() for h in rtc) + END),
     }
 
 
@@ -169,6 +173,7 @@ def self_test():
     if texts[".hpp"].index("int a;") > texts[".hpp"].index("int h;"):
         wrong.append("a header stands before what it includes")
     for changes, sentence in [({"a.hpp": '#include "qfmt/h.hpp"\n'}, "include cycle"),
+                              ({"h.hpp": '#include "qfmt/none.hpp"\n'}, "qfmt/h.hpp wants qfmt/none.hpp"),
                               ({"h.hpp": '#if X\n#include "qfmt/a.hpp"\n#endif\n'}, "does not stand"),
                               ({"h.hpp": 'int h;\n#include "qfmt/a.hpp"\n'}, "does not stand"),
                               ({"a.hpp": 'auto a = ")QFMT\\"";\n'.replace("\\", "")}, "the text holds")]:
@@ -186,12 +191,12 @@ def main():
     if len(sys.argv) not in (3, 4):
         sys.exit(__doc__)
     include, out = map(pathlib.Path, sys.argv[1:3])
-    if sys.argv[3:] == ["--check"]:
-        names = stale(include, out)
-        for name in names:
-            print(f"{name} is stale: make it again from the headers")
-        return 1 if names else 0
     try:
+        if sys.argv[3:] == ["--check"]:
+            names = stale(include, out)
+            for name in names:
+                print(f"{name} is stale: make it again from the headers")
+            return 1 if names else 0
         write(include, out)
     except Mistake as mistake:
         sys.exit(f"single_header.py: {mistake}")

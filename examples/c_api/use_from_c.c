@@ -5,11 +5,11 @@
  *
  *     cc -std=c99 examples/c_api/use_from_c.c -L . -lengine -lm -o use_from_c
  */
-#include "engine.h"
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "engine.h"
 
 enum { rows = 8, cols = 128, m = 2 };
 
@@ -40,19 +40,39 @@ static int check(engine_scheme const* scheme) {
   return worst < 1e-5 ? 0 : 5;
 }
 
+/* Whether a description is refused for this reason, by every call in the same number. */
+static int refused(engine_scheme const* scheme, engine_status reason) {
+  static double storage[1 << 10];
+  int64_t const bytes = engine_storage_bytes(scheme, rows, cols);
+  engine_status const status = engine_dequantize(scheme, rows, cols, storage, decoded);
+  printf("%lld: \"%s\"\n", (long long)bytes, engine_message(status));
+  return bytes == -(int64_t)reason && status == reason;
+}
+
 int main(void) {
   engine_scheme const nf4 = {sizeof(engine_scheme), "nf4", 64, 0, 1};
   engine_scheme const int8 = {sizeof(engine_scheme), "int8", 0, 1, 0};
   engine_scheme const unknown = {sizeof(engine_scheme), "nf0", 64, 0, 0};
+  engine_scheme const older = {sizeof(engine_scheme) - 4, "nf4", 64, 0, 0};
+  engine_scheme const nameless = {sizeof(engine_scheme), NULL, 64, 0, 0};
+  engine_scheme const both = {sizeof(engine_scheme), "int8", 64, 1, 0};
   int64_t first_bad = -1;
-  static char storage[1 << 16];
+  static double storage[1 << 13];
   int i;
   if (engine_check_version(ENGINE_ABI) != 0 || engine_check_version(ENGINE_ABI + 1) == 0) return 10;
   for (i = 0; i < rows * cols; ++i) values[i] = (float)sin(0.7 * i);
   for (i = 0; i < m * cols; ++i) x[i] = (float)cos(1.3 * i);
   if (check(&nf4) != 0 || check(&int8) != 0) return 11;
 
-  if (engine_storage_bytes(&unknown, rows, cols) >= 0) return 12;
+  if (!refused(&unknown, 6) || !refused(NULL, ENGINE_WRONG_DESCRIPTION)) return 12;
+  if (!refused(&older, ENGINE_WRONG_DESCRIPTION) || !refused(&both, ENGINE_WRONG_DESCRIPTION) ||
+      !refused(&nameless, ENGINE_WRONG_DESCRIPTION))
+    return 12;
+  if (engine_quantize(&nf4, rows, cols, NULL, storage, NULL) != ENGINE_NULL_POINTER ||
+      engine_dequantize(&nf4, rows, cols, storage, NULL) != ENGINE_NULL_POINTER ||
+      engine_matmul(&nf4, rows, cols, storage, x, m, NULL) != ENGINE_NULL_POINTER ||
+      engine_matmul(&nf4, rows, cols, NULL, x, m, y) != ENGINE_NULL_POINTER)
+    return 14;
   values[77] = NAN;
   engine_status const status = engine_quantize(&nf4, rows, cols, values, storage, &first_bad);
   printf("value %d is a NaN: \"%s\", at %lld\n", 77, engine_message(status), (long long)first_bad);

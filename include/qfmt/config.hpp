@@ -7,6 +7,10 @@
 
 #include "qfmt/version.hpp"
 
+#if defined(QFMT_SINGLE_HEADER)  // which a single file defines after its headers
+#error "qfmt: a single file holds the headers of include/qfmt: include one or the other."
+#endif
+
 #if defined(_MSC_VER) && !defined(__clang__)
 #error "qfmt does not support MSVC: compile with g++ 12, clang++ 14 or newer, or nvcc on one."
 #endif

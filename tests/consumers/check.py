@@ -108,7 +108,7 @@ def one(route, cxx, cmake, has_io, nvcc):
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         if route == "conan":
-            packages.conan(cxx, cmake, work)
+            packages.conan(cxx, cmake, work, has_io)
             return 0
         if route in WITH_NVCC:
             if not nvcc:

@@ -94,8 +94,24 @@ def vcpkg(cxx, cmake, work):
     return [f"-DCMAKE_PREFIX_PATH={packages}"], packages / "include"
 
 
-def conan(cxx, cmake, work):
-    """conan create, its test package included, without a remote."""
+JSON_RECIPE = """
+from conan import ConanFile
+from conan.tools.files import copy
+
+class Json(ConanFile):
+    name, version, package_type = "nlohmann_json", "3.11.2", "header-library"
+
+    def package(self):
+        copy(self, "nlohmann/*", "{folder}", self.package_folder + "/include")
+
+    def package_info(self):
+        self.cpp_info.bindirs = self.cpp_info.libdirs = []
+        self.cpp_info.set_property("cmake_target_name", "nlohmann_json::nlohmann_json")
+"""
+
+
+def conan(cxx, cmake, work, has_io):
+    """conan create, its test package included, without a remote; component io with this machine's nlohmann-json."""
     beside = ROOT / "build" / "conan" / "bin" / "conan"
     program = str(beside) if beside.is_file() else shutil.which("conan")
     if not program:
@@ -107,12 +123,29 @@ def conan(cxx, cmake, work):
     for name in ("include", "cmake"):
         shutil.copytree(ROOT / name, recipe / name)
     shutil.copy(ROOT / "LICENSE", recipe)
-    said = run(program, "create", recipe / "cmake" / "ports" / "conan", "-s", "compiler.cppstd=20", "-nr", env=environment)
+
+    def create(*options, **expected):
+        return run(program, "create", recipe / "cmake" / "ports" / "conan", "-nr", *options, env=environment, **expected)
+
+    said = create("-s", "compiler.cppstd=20")
     printed = re.findall(r"^qfmt \d+: .*$", said, re.MULTILINE)
     if not printed:
         raise SystemExit(f"the test package printed nothing\n{said}")
-    refused = run(program, "create", recipe / "cmake" / "ports" / "conan", "-s", "compiler.cppstd=17", "-nr",
-                  env=environment, fails=True)
-    if "C++ standard" not in refused and "cppstd" not in refused:
+    json_folder = re.search(r"(/\S+)/nlohmann/json\.hpp", run(cxx, "-M", "-x", "c++", "-include", "nlohmann/json.hpp",
+                            "/dev/null")) if has_io else None
+    if json_folder:  # the machine's own, in a recipe of that name
+        (work / "json").mkdir()
+        (work / "json" / "conanfile.py").write_text(JSON_RECIPE.replace("{folder}", json_folder[1]))
+        run(program, "export-pkg", work / "json", "-nr", env=environment)
+        said = create("-s", "compiler.cppstd=20", "-o", "qfmt/*:with_io=True")
+        if not re.search(r"^with io: nf4$", said, re.MULTILINE):
+            raise SystemExit(f"component io printed nothing\n{said}")
+        printed.append("with io")
+    refused = create("-s", "compiler.cppstd=gnu17", fails=True)
+    if not re.search(r"gnu17.* is lower than the required C\+\+ standard \(20\)", refused):
         raise SystemExit(f"C++17 is refused without a sentence\n{refused}")
-    print(printed[0])
+    left = {p.name for p in (recipe / "cmake" / "ports" / "conan" / "test_package").iterdir()} - {
+        p.name for p in (ROOT / "cmake" / "ports" / "conan" / "test_package").iterdir()}
+    if left - {"build"}:  # which git ignores
+        raise SystemExit(f"conan leaves {left}")
+    print(", ".join(printed))

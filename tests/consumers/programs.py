@@ -3,6 +3,7 @@
 """Routes that need a compiler alone: the single files, two versions in one process, the C boundary."""
 import pathlib
 import re
+import shlex
 import shutil
 
 from common import HERE, ROOT, c_compiler_of, install, run
@@ -36,10 +37,14 @@ def single_header(cxx, cmake, work):
     if digests[0] != digests[1]:
         raise SystemExit(f"the headers say\n{digests[0]}\nand the single file\n{digests[1]}")
     mixed = work / "mixed.cpp"
-    mixed.write_text("#include <qfmt/version.hpp>\n#include <qfmt_single.hpp>\n")
-    if "include one or the other" not in run(cxx, "-std=c++20", f"-I{ROOT / 'include'}", f"-I{include}", "-c", mixed,
-                                             "-o", work / "mixed.o", fails=True):
-        raise SystemExit("a mixture of single file and headers is not refused with the sentence")
+    for first, second in (("qfmt/version.hpp", "qfmt_single.hpp"), ("qfmt_single.hpp", "qfmt/qfmt.hpp")):
+        mixed.write_text(f"#include <{first}>\n#include <{second}>\n")
+        said = run(cxx, "-std=c++20", f"-I{ROOT / 'include'}", f"-I{include}", "-c", mixed, "-o", work / "mixed.o", fails=True)
+        if "include one or the other" not in said:
+            raise SystemExit(f"{second} after {first} is not refused with the sentence")
+    nothing = run("python3", "-B", ROOT / "cmake" / "single_header.py", work, include, "--check", fails=True)
+    if "has no qfmt/version.hpp" not in nothing or "Traceback" in nothing:
+        raise SystemExit(f"a folder without the headers: {nothing}")
     return [f"-I{include}"], include, work / "consumer"
 
 
@@ -104,21 +109,25 @@ def two_versions(cxx, cmake, work):
 
 
 def c_boundary(cxx, cmake, work):
-    """examples/c_api: the lines that its files name build it; C99 and C++17 programs use it."""
+    """examples/c_api: the lines in its files' heads build it; C99 and C++17 programs use it."""
     folder = ROOT / "examples" / "c_api"
-    c_compiler = c_compiler_of(cxx)
-    run(cxx, "-std=c++20", "-O1", *STRICT, "-fvisibility=hidden", f"-I{ROOT / 'include'}", "-shared", "-fPIC",
-        folder / "engine.cpp", "-o", work / "libengine.so")
-    flags = [f"-L{work}", "-lengine", f"-Wl,-rpath,{work}", "-lm"]
-    run(c_compiler, "-std=c99", *STRICT, "-pedantic", folder / "use_from_c.c", *flags, "-o", work / "from_c")
-    run(cxx, "-std=c++17", *STRICT, folder / "use_from_cpp17.cpp", *flags, "-o", work / "from_cpp17")
+    for name in ("include", "examples"):
+        (work / name).symlink_to(ROOT / name)
+    strict = f'{shlex.join(STRICT)} "$@" -Wl,-rpath,"$PWD"'
+    script = [f'g++() {{ command {shlex.quote(str(cxx))} {strict}; }}', f'cc() {{ command {c_compiler_of(cxx)} -pedantic {strict}; }}']
+    for name in ("engine.cpp", "use_from_c.c", "use_from_cpp17.cpp"):
+        lines = re.findall(r"^(?://| \*)     (\S.*)$", (folder / name).read_text(), re.MULTILINE)
+        if not lines:
+            raise SystemExit(f"{name}: no line in its head builds it")
+        script += lines
+    run("bash", "-ec", "\n".join(script), cwd=work)
     exported = {line.split()[-1] for line in run("nm", "-D", "--defined-only", work / "libengine.so").splitlines()
                 if line.split()[-2] == "T"}
     declared = set(re.findall(r"\b(engine_\w+)\(", (folder / "engine.h").read_text()))
     if exported != declared:
         raise SystemExit(f"exported and not declared, or the reverse: {sorted(exported ^ declared)}")
-    print(run(work / "from_c"))
-    return None, None, work / "from_cpp17"
+    print(run(work / "use_from_c"))
+    return None, None, work / "use_from_cpp17"
 
 
 def no_mmap(cxx, cmake, work):

@@ -69,6 +69,9 @@ TEST_CASE("trouble: no memory behind a view", "[docs][trouble]") {
 TEST_CASE("trouble: more values than the view holds", "[docs][trouble]") {
   QuantizedTensor<Nf4> tensor(64);
   CHECK(host::quantize(ramp(65), tensor.span()).code == Errc::size_mismatch);
+  QuantizedTensor<Nf4> unread(-1);
+  CHECK(host::quantize(ramp(64), unread.span()).code == Errc::size_mismatch);
+  CHECK(unread.status().code == Errc::unsupported_shape);
 }
 
 TEST_CASE("trouble: scales at an odd address", "[docs][trouble]") {

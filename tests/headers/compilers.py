@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 qfmt authors
 # SPDX-License-Identifier: Apache-2.0
-"""Fails when a header names what only some compilers or systems have, but for the one that may.
+"""Fails when a header names one of RULES, which only some compilers or systems have, but for the one that may.
 
     compilers.py INCLUDE_DIR
     compilers.py --self-test
 
 __builtin_bit_cast and __builtin_is_constant_evaluated are every compiler's; [[gnu::...]] is standard
-syntax, which others ignore.
+syntax, which others ignore. What it looks for is RULES, no more: asm, #pragma GCC and target attributes
+in their [[gnu::...]] spelling are left to the compilers that are tried.
 """
 import pathlib
 import re

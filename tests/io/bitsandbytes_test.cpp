@@ -408,6 +408,10 @@ TEST_CASE("Presets and fields reach what acts on them", "[io]") {
       "test");
   REQUIRE(twin);
   CHECK((*twin)->scheme() == SchemeDesc{"fp4", 64, false, false});
+  auto const inferred = io::parse_model_config(
+      io_test::bytes_of(R"({"quantization_config": {"load_in_8bit": true}})"), "test");
+  REQUIRE(inferred);
+  CHECK((*inferred)->scheme() == SchemeDesc{"int8", 0, true, false});
   auto const plain =
       io::parse_model_config(io_test::bytes_of(R"({"model_type": "llama"})"), "test");
   REQUIRE(plain);

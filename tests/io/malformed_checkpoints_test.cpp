@@ -416,6 +416,8 @@ TEST_CASE("A malformed quantization_config is refused with the field's name", "[
   for (auto const& [text, word, code] :
        {std::tuple{R"({"quantization_config": 4})", "quantization_config", Errc::invalid_header},
         {R"({"quantization_config": {}})", "quant_method", Errc::invalid_header},
+        {R"({"quantization_config": {"load_in_4bit": false}})", "quant_method",
+         Errc::invalid_header},
         {R"({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true,
              "load_in_8bit": true}})",
          "both true", Errc::invalid_header},

@@ -4,14 +4,18 @@
 """Every way to take the library in and every compiler it claims, in one command and one report.
 
     check.py [--nvcc NVCC] [--only PART]...     PART: routes compilers architectures toolkits headers
+             [--all [--without NAME]...]        what is not run fails, too, but for compilers or parts named
     check.py --install-toolkits                 CUDA 12.2, 12.3 and 12.9 from the package index, into build/toolkits
     check.py --self-test
 
-Each cell says ok, FAILS, or why it is not run or refused; the exit status is 1 after a FAILS. What is
-refused must be refused with a known sentence of the compiler, else it fails.
+Each cell says ok, FAILS, or why it is not run or refused; the exit status is 1 after a FAILS. Only the
+cells of EXPECTED may be refused, each for its reason: any other refusal fails, and so does a cell of
+EXPECTED that compiles.
 """
 import collections
 import concurrent.futures
+import contextlib
+import io
 import os
 import pathlib
 import platform
@@ -36,25 +40,48 @@ TOOLKITS = ["12.2", "12.3", "12.9"]
 TOOLKIT_PARTS = ["nvcc", "runtime", "nvrtc", "cccl"]  # of nvcc the index has headers and ptxas alone
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 
-# What a compiler may say instead of compiling, and what it means.
+# What a compiler may say instead of compiling, on a line of an error, and what it means.
+NO_CXX23 = "knows no C++23"
+NO_BIT_CAST = "config.hpp's sentence, no __builtin_bit_cast"
 REFUSALS = [
-    (r"Value 'c\+\+23' is not defined for option|invalid value for --std", "knows no C++23"),
-    (r"qfmt needs the CUDA Toolkit 12\.3 or newer", "config.hpp's sentence, no __builtin_bit_cast"),
+    (r"Value 'c\+\+23' is not defined for option|invalid value for --std", NO_CXX23),
+    (r"qfmt needs the CUDA Toolkit 12\.3 or newer", NO_BIT_CAST),
     (r"unsupported (GNU|clang) version|unsupported clang", "this nvcc refuses this host compiler"),
     (r"not defined for option 'gpu-architecture'|Unsupported gpu architecture", "this nvcc knows no such architecture"),
-    (r"libcu\+\+ requires|CCCL requires|A newer compiler|__cplusplus", "this CCCL refuses this host compiler"),
+    (r"libcu\+\+ requires|CCCL requires", "this CCCL refuses this host compiler"),
 ]
+# The cells that must be refused, by row and column, and why. No other may.
+EXPECTED = [
+    (r".*, c\+\+23", r"nvcc, .*|NVRTC", NO_CXX23),
+    (r"CUDA 12\.2", r"NVRTC, .*", NO_BIT_CAST),
+]
+NO_NVCC_12 = "not run: the package index has no nvcc of CUDA 12"  # nor can it be had otherwise
 Cell = collections.namedtuple("Cell", "row column text")
 
 
 def verdict(compiled, output):
     if compiled:
         return "ok"
+    errors = "\n".join(line for line in output.splitlines() if re.search("error|fatal", line))
     for pattern, meaning in REFUSALS:
-        if re.search(pattern, output):
+        if re.search(pattern, errors):
             return f"refused: {meaning}"
     print(output[-3000:])
     return "FAILS"
+
+
+def judged(cell, strict=False, without=()):
+    """The cell, failing where it is refused and should not be, or the reverse; with strict also where
+    it is not run and neither known nor said why."""
+    meant = [why for row, column, why in EXPECTED if re.fullmatch(row, cell.row) and re.fullmatch(column, cell.column)]
+    wanted = f"refused: {meant[0]}" if meant else "ok"
+    text = cell.text
+    if text.startswith("not run"):
+        explained = text == NO_NVCC_12 or any(name in text for name in without)
+        return cell._replace(text=f"FAILS, {text}") if strict and not explained else cell
+    if text != wanted and text != "FAILS":
+        return cell._replace(text=f"FAILS: {text}, expected {wanted}")
+    return cell
 
 
 def run(*command, **options):
@@ -127,7 +154,7 @@ def compilers(nvcc, pool):
         if nvcc and toolkit_of(nvcc)[1]:
             jobs[(f"NVRTC, {standard}", "off", "NVRTC")] = pool.submit(nvrtc_cell, *toolkit_of(nvcc), standard)
         else:
-            jobs[(f"NVRTC, {standard}", "off", "NVRTC")] = "not run: no NVRTC here"
+            jobs[(f"NVRTC, {standard}", "off", "NVRTC")] = "not run: no NVRTC beside nvcc here"
     cells = []
     for (row, runtime, world), job in jobs.items():
         column = "NVRTC" if world == "NVRTC" else f"{world}, exceptions and RTTI {runtime}"
@@ -178,17 +205,19 @@ def toolkits(pool):
         cells.append(Cell(f"CUDA {version}", "NVRTC, sm_80 and sm_90", pool.submit(
             nvrtc_cell, folder / "include", libraries[0], "c++20") if there
             else "not run: check.py --install-toolkits fetches it"))
-        cells.append(Cell(f"CUDA {version}", "nvcc", "not run: the package index has no nvcc of CUDA 12"))
+        cells.append(Cell(f"CUDA {version}", "nvcc", NO_NVCC_12))
     return [c if isinstance(c.text, str) else c._replace(text=c.text.result()) for c in cells]
 
 
-def print_table(title, cells):
+def print_table(title, cells, strict=False, without=()):
+    """How many cells fail."""
+    cells = [judged(cell, strict, without) for cell in cells]
     columns = list(dict.fromkeys(c.column for c in cells))
     print(f"\n## {title}\n\n| | " + " | ".join(columns) + " |\n|" + " --- |" * (len(columns) + 1))
     for row in dict.fromkeys(c.row for c in cells):
         texts = {c.column: c.text for c in cells if c.row == row}
         print(f"| {row} | " + " | ".join(texts.get(c, "does not apply") for c in columns) + " |")
-    return sum(c.text == "FAILS" for c in cells)
+    return sum(c.text.startswith("FAILS") for c in cells)
 
 
 def has_json():
@@ -204,18 +233,33 @@ def versions(nvcc):
 
 def self_test():
     wrong = []
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         bad = pathlib.Path(folder) / "bad.cpp"
         bad.write_text("int main() { return 1 }\n")
-        if verdict(*run("g++", "-c", bad, "-o", f"{folder}/o")) != "FAILS":
-            wrong.append("a file that does not compile is not said to fail")
-    if verdict(False, "nvcc fatal   : Value 'c++23' is not defined for option 'std'") != "refused: knows no C++23":
-        wrong.append("a refusal of C++23 is not seen")
-    if not verdict(False, "error: expected ';'") == "FAILS":
-        wrong.append("any error passes as a refusal")
+        broken = verdict(*run("g++", "-c", bad, "-o", f"{folder}/o"))
+    fatal = "nvcc fatal   : Value 'c++23' is not defined for option 'std'"
+    sentence = "qfmt needs the CUDA Toolkit 12.3 or newer"
+    on, nvrtc, no_clang = "nvcc, exceptions and RTTI on", "NVRTC, sm_80 and sm_90", "not run: clang++-16 is not installed"
+    with contextlib.redirect_stdout(io.StringIO()):
+        said = [verdict(False, fatal), verdict(False, f"x.hpp(9): catastrophic error: #error directive: {sentence}"),
+                verdict(False, f"note: {sentence}\nx.hpp(9): error: expected ';'"), broken]
+        planted = [  # row, column, text, options, whether it fails
+            ("g++, c++20", on, "ok", {}, 0), ("g++, c++23", on, said[0], {}, 0), ("CUDA 12.2", nvrtc, said[1], {}, 0),
+            ("g++, c++20", on, said[0], {}, 1), ("g++, c++23", "host, exceptions and RTTI on", said[0], {}, 1),
+            ("CUDA 12.3", nvrtc, said[1], {}, 1), ("examples/kernels for sm_75", "nvcc", "refused: anything", {}, 1),
+            ("g++, c++23", on, "ok", {}, 1), ("NVRTC, c++23", "NVRTC", "ok", {}, 1), ("CUDA 12.2", nvrtc, "ok", {}, 1),
+            ("g++, c++23", on, said[1], {}, 1), ("g++, c++23", on, "FAILS", {}, 1), ("g++, c++20", on, broken, {}, 1),
+            ("clang++-16, c++20", on, no_clang, {}, 0), ("clang++-16, c++20", on, no_clang, {"strict": True}, 1),
+            ("clang++-16, c++20", on, no_clang, {"strict": True, "without": ["clang++-16"]}, 0),
+            ("CUDA 12.2", "nvcc", NO_NVCC_12, {"strict": True}, 0)]
+        missed = [(*cell, fails) for *cell, options, fails in planted
+                  if print_table("planted", [Cell(*cell)], **options) != fails]
+    if said != [f"refused: {NO_CXX23}", f"refused: {NO_BIT_CAST}", "FAILS", "FAILS"]:
+        wrong.append(f"the compilers' words are read as {said}")
+    wrong += [f"{cell[:3]} is said to {'pass' if cell[3] else 'fail'}" for cell in missed]
     for line in wrong:
         print(line)
-    print(f"3 planted, {len(wrong)} missed")
+    print(f"{len(planted) + len(said)} planted, {len(wrong)} missed")
     return 1 if wrong else 0
 
 
@@ -226,7 +270,8 @@ def main():
     if arguments == ["--install-toolkits"]:
         return install_toolkits()
     nvcc = arguments[arguments.index("--nvcc") + 1] if "--nvcc" in arguments else shutil.which("nvcc")
-    only = [arguments[i + 1] for i, a in enumerate(arguments) if a == "--only"]
+    only, without = ([arguments[i + 1] for i, a in enumerate(arguments) if a == option] for option in ("--only", "--without"))
+    judging = {"strict": "--all" in arguments, "without": without}
     wants = lambda part: not only or part in only  # noqa: E731
     failed = 0
     print(f"# Routes and compilers\n\n{versions(nvcc)}.", flush=True)
@@ -237,11 +282,11 @@ def main():
                                  check=False).returncode
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         if wants("compilers"):
-            failed += print_table("Compilers", compilers(nvcc, pool))
+            failed += print_table("Compilers", compilers(nvcc, pool), **judging)
         if wants("architectures"):
-            failed += print_table("Architectures", architectures(nvcc, pool))
+            failed += print_table("Architectures", architectures(nvcc, pool), **judging)
         if wants("toolkits"):
-            failed += print_table("Toolkits", toolkits(pool))
+            failed += print_table("Toolkits", toolkits(pool), **judging)
     if wants("headers"):
         print("\n## Headers\n", flush=True)
         failed += subprocess.run([sys.executable, "-B", ROOT / "bench" / "compile_time.py", "--gate", "3", "--runs", "1",

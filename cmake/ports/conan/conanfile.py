@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 qfmt authors
 # SPDX-License-Identifier: Apache-2.0
-"""conan create cmake/ports/conan"""
+"""conan create cmake/ports/conan -s compiler.cppstd=20
+
+qfmt::qfmt is the library; with -o "qfmt/*:with_io=True" there is qfmt::io, too, which brings
+nlohmann_json. A profile below C++20 is refused."""
 import os
 import re
 
@@ -45,8 +48,15 @@ class Qfmt(ConanFile):
         copy(self, "LICENSE", self.source_folder, os.path.join(self.package_folder, "licenses"))
 
     def package_info(self):
-        self.cpp_info.bindirs = []
-        self.cpp_info.libdirs = []
         self.cpp_info.set_property("cmake_file_name", "qfmt")
-        self.cpp_info.set_property("cmake_target_name", "qfmt::qfmt")
-        self.cpp_info.set_property("pkg_config_name", "qfmt")
+        self.cpp_info.set_property("cmake_target_name", "qfmt::all")  # qfmt::qfmt shall not bring io
+        self.cpp_info.set_property("pkg_config_name", "qfmt-all")
+        components = {"qfmt": [], "io": ["qfmt", "nlohmann_json::nlohmann_json"]}
+        for name, requires in components.items():
+            if name == "io" and not self.options.with_io:
+                continue
+            component = self.cpp_info.components[name]
+            component.bindirs = component.libdirs = []
+            component.requires = requires
+            component.set_property("cmake_target_name", f"qfmt::{name}")
+            component.set_property("pkg_config_name", "qfmt" if name == "qfmt" else f"qfmt-{name}")

@@ -126,8 +126,13 @@ class ConfigReader {
                                        "bnb_4bit_use_double_quant",
                                        "bnb_4bit_quant_storage"};
     if (Error e = fields_.check_names(known)) return e;
-    Json const* const method = fields_.find("quant_method");
-    if (method == nullptr || *method != "bitsandbytes")
+    auto const is_true = [&](char const* name) {
+      Json const* const field = fields_.find(name);
+      return field != nullptr && *field == true;
+    };
+    Json const* const method = fields_.find("quant_method");  // transformers infers it, too
+    if (method == nullptr ? !is_true("load_in_4bit") && !is_true("load_in_8bit")
+                          : *method != "bitsandbytes")
       return fields_.wrong("quant_method is not \"bitsandbytes\"");
     read_with_twin("load_in_4bit", "_load_in_4bit", config.load_in_4bit);
     read_with_twin("load_in_8bit", "_load_in_8bit", config.load_in_8bit);

@@ -42,6 +42,8 @@ struct RowWise {
 };
 
 /// true: scales are kept as 8-bit codes themselves: Dynamic8 of (absmax - offset) in blocks of 256.
+/// false: they are f32. Either, when named, replaces the scale type that a format brings (MXFP4's
+/// E8M0).
 template <bool On>
 struct DoubleQuant {
   using policy_axis = axis::scale;   ///< the axis it sits on
