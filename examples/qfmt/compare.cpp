@@ -211,6 +211,8 @@ void check_plot(CompareOptions const& options, Checkpoint const& before, Checkpo
   if (!options.force && fs::exists(options.plot, ignored))
     throw Failure(exit_cannot_write,
                   options.plot.string() + ": it exists already; --force replaces it");
+  if (fs::exists(options.plot, ignored) && !fs::is_regular_file(options.plot, ignored))
+    throw Failure(exit_cannot_write, options.plot.string() + ": it is no regular file");
   std::vector<fs::path> inputs{options.before / Checkpoint::index_name,
                                options.after / Checkpoint::index_name};
   for (auto const* checkpoint : {&before, &after})
