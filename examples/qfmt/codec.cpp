@@ -40,6 +40,15 @@ std::optional<qfmt::SchemeDesc> scheme_named(std::string_view text) {
   return find_codec(desc) != nullptr ? std::optional(desc) : std::nullopt;
 }
 
+std::string block_sizes_hint(std::string_view scheme) {
+  std::string const format(scheme.substr(0, scheme.find('/')));
+  std::string sizes;
+  for (int size = 16; size <= 4096; size *= 2)  // what BlockSize takes
+    if (scheme_named(format + "/" + std::to_string(size)))
+      sizes += (sizes.empty() ? "" : ", ") + std::to_string(size);
+  return sizes.empty() ? std::string() : "; " + format + " takes blocks of " + sizes;
+}
+
 std::vector<std::string> format_names() {
   std::vector<std::string> names;
   qfmt::for_each_format(qfmt::Formats{}, [&]<class F>() {

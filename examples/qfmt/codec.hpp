@@ -92,6 +92,10 @@ std::string scheme_text(qfmt::SchemeDesc const& desc);
 /// The scheme of such a text; block sizes and "/row" may be left out. Nothing where it is none.
 std::optional<qfmt::SchemeDesc> scheme_named(std::string_view text);
 
+/// For an error about a scheme's text: "; int4 takes blocks of 32, 64, 128, 256", or "" where its
+/// format has no blocks or is unknown.
+std::string block_sizes_hint(std::string_view scheme);
+
 /// The formats that this program quantizes to, by name.
 std::vector<std::string> format_names();
 

@@ -58,6 +58,7 @@ struct DequantizeOptions {
 struct CompareOptions {
   std::filesystem::path before, after;
   std::filesystem::path plot;  // empty: none
+  bool force = false;          // replace the file of `plot`
   int threads = 0;
   bool json = false;
 };

@@ -204,11 +204,30 @@ void print_as_text(std::vector<Row> const& rows) {
              count(rows, Outcome::added));
 }
 
+/// Throws a Failure where the picture would replace a file, or one of those that are compared.
+void check_plot(CompareOptions const& options, Checkpoint const& before, Checkpoint const& after) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;  // what cannot be looked up is not there
+  if (!options.force && fs::exists(options.plot, ignored))
+    throw Failure(exit_cannot_write,
+                  options.plot.string() + ": it exists already; --force replaces it");
+  if (fs::exists(options.plot, ignored) && !fs::is_regular_file(options.plot, ignored))
+    throw Failure(exit_cannot_write, options.plot.string() + ": it is no regular file");
+  std::vector<fs::path> inputs{options.before / Checkpoint::index_name,
+                               options.after / Checkpoint::index_name};
+  for (auto const* checkpoint : {&before, &after})
+    for (auto const& file : checkpoint->files()) inputs.emplace_back(file.path());
+  for (fs::path const& input : inputs)
+    if (fs::equivalent(input, options.plot, ignored))
+      throw Failure(exit_usage, "--plot and an input are the same file: " + options.plot.string());
+}
+
 }  // namespace
 
 int compare(CompareOptions const& options) {
   auto const before = value_or_fail(Checkpoint::open(options.before), exit_bad_input);
   auto const after = value_or_fail(Checkpoint::open(options.after), exit_bad_input);
+  if (!options.plot.empty()) check_plot(options, before, after);
   std::map<std::string, SchemeFigures> figures;
   auto const comparison =
       Comparison(before, after, options.threads, options.plot.empty() ? nullptr : &figures);

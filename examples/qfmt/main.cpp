@@ -19,8 +19,9 @@
 namespace {
 
 constexpr char const* description =
-    "Quantizes models to bitsandbytes' formats (NF4, FP4, LLM.int8()) and back, cuts them for "
-    "several GPUs, and counts the memory they take.";
+    "Quantizes models to bitsandbytes' formats (NF4, FP4, LLM.int8()), to MXFP4 and NVFP4 as "
+    "existing checkpoints hold them, or to formats of qfmt's own, and back; cuts those of "
+    "bitsandbytes for several GPUs, and counts the memory they take.";
 
 constexpr char const* exit_codes = R"(
 Exit codes:
@@ -37,8 +38,9 @@ folder, finished shards stay, and --resume goes on from there.)";
 
 constexpr char const* quantize_description =
     R"(Quantizes a file or a folder. Of a file: every F32, F16 or BF16 tensor of two or more dimensions
-(int8: exactly two). Of a folder, which transformers then loads as it is: linear layers. All others
-pass through byte for byte. The output holds bitsandbytes' keys.)";
+(int8: exactly two; mxfp4, nvfp4: with whole blocks in the last). Of a folder: linear layers. All
+others pass through byte for byte. Of nf4, fp4 and int8 the output holds bitsandbytes' keys, and
+transformers loads such a folder as it is. Of all other formats config.json stays unchanged.)";
 
 constexpr char const* skip_description =
     "Modules that pass through: a name matches a tensor if it is a run of whole components of the "
@@ -154,6 +156,7 @@ void add_compare(CLI::App& program, app::CompareOptions& options, int& result) {
   command->add_option("OUT", options.after, "What `qfmt quantize` made of it")->required();
   command->add_option("--plot", options.plot,
                       "An SVG file to draw: errors, use of codes and scales of each scheme");
+  command->add_flag("--force", options.force, "Replace the file of --plot if it exists");
   add_threads(command, options.threads);
   command->add_flag("--json", options.json, "Print JSON");
   on_parse(command, result, [&options] { return app::compare(options); });

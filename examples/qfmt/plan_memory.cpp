@@ -154,7 +154,8 @@ int plan_memory(MemoryOptions const& options) {
   std::vector<Row> rows;
   for (auto const& name : schemes_of(options, config)) {
     auto const desc = scheme_named(name);
-    if (!desc && name != "keep") throw Failure(exit_usage, "no such scheme: " + name);
+    if (!desc && name != "keep")
+      throw Failure(exit_usage, "no such scheme: " + name + block_sizes_hint(name));
     Codec const* const codec = desc ? find_codec(*desc) : nullptr;
     Row row{codec != nullptr ? scheme_text(*desc) : std::string(qfmt::io::torch_name(dtype)), {}};
     for (int rank = 0; rank < options.ranks; ++rank)

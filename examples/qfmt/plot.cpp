@@ -6,10 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <numeric>
 
-#include "failure.hpp"
+#include "staging.hpp"
 
 namespace app {
 namespace {
@@ -143,12 +142,20 @@ std::string scale_panel(double x, double y, SchemeFigures const& f) {
 
 void SchemeFigures::add_errors(std::span<float const> original, std::span<float const> decoded) {
   double squares = 0.;
-  for (float const x : original) squares += double{x} * x;
-  double const rms =
-      original.empty() ? 0. : std::sqrt(squares / static_cast<double>(original.size()));
+  std::int64_t finite = 0;
+  for (float const x : original) {
+    if (!std::isfinite(x)) continue;
+    squares += double{x} * x;
+    ++finite;
+  }
+  double const rms = finite == 0 ? 0. : std::sqrt(squares / static_cast<double>(finite));
   squared_value += squares;
   for (std::size_t i = 0; i < original.size(); ++i) {
     double const error = double{decoded[i]} - original[i];
+    if (!std::isfinite(error)) {
+      ++non_finite;
+      continue;
+    }
     squared_error += error * error;
     double const bin = (rms > 0 ? error / rms : 0) * ((error_bins - 1) / 4.0) + error_bins / 2;
     ++errors[static_cast<std::size_t>(std::clamp(std::nearbyint(bin), 0., error_bins - 1.))];
@@ -185,18 +192,18 @@ void write_plot(std::filesystem::path const& path,
         figures.squared_value > 0 ? std::sqrt(figures.squared_error / figures.squared_value) : 0.;
     svg += fmt::format(
         "<text x='{:.0f}' y='{:.0f}' class='name'>{} <tspan font-weight='normal' "
-        "font-size='13'>relative RMSE {:.4f}</tspan></text>\n",
-        left, y - 32, escaped(name), error);
+        "font-size='13'>relative RMSE {:.4f}{}</tspan></text>\n",
+        left, y - 32, escaped(name), error,
+        figures.non_finite == 0
+            ? std::string()
+            : fmt::format("; {} errors are NaN or infinite and left out", figures.non_finite));
     svg += error_panel(left, y, figures);
     svg += code_panel(left + panel_width + gap, y, figures);
     svg += scale_panel(left + 2 * (panel_width + gap), y, figures);
     y += row;
   }
   svg += "</svg>\n";
-  std::ofstream file(path, std::ios::binary);
-  file << svg;
-  file.flush();
-  if (!file) throw Failure(exit_cannot_write, path.string() + ": cannot be written");
+  put_file(path, svg);
 }
 
 }  // namespace app

@@ -24,7 +24,8 @@ struct Usage {
 /// What is known of one scheme, over all its weights.
 class SchemeFigures {
  public:
-  /// Errors relative to the root mean square of the weight's own values.
+  /// Errors relative to the root mean square of the weight's own values; of both those that are
+  /// finite.
   void add_errors(std::span<float const> original, std::span<float const> decoded);
   void add(Usage const& usage);
 
@@ -35,6 +36,7 @@ class SchemeFigures {
   std::array<std::int64_t, scale_bins> scales{};
   std::vector<std::int64_t> codes;
   double squared_error = 0., squared_value = 0.;
+  std::int64_t non_finite = 0;  // errors, left out of all the above
 };
 
 /// Writes the picture of the schemes, by name. Throws a Failure where it cannot be written.

@@ -64,6 +64,13 @@ void refuse_contradictions(SchemeOptions const& options) {
     throw Failure(exit_usage, "--format int8 is stored as int8: it takes no --quant-storage");
 }
 
+/// The block size of which rows must consist under this codec, or 0.
+int whole_blocks_of(Codec const* codec) {
+  if (codec == nullptr) return 0;
+  auto const layout = qfmt::io::element_layout(codec->desc.format);
+  return layout && !layout->is_native ? codec->desc.block_size : 0;
+}
+
 bool can_be_quantized(qfmt::io::TensorInfo const& tensor) {
   return is_floating_point(tensor.dtype) && tensor.shape.size() >= 2 && tensor.bytes() > 0;
 }
@@ -92,7 +99,7 @@ Schemes::Schemes(SchemeOptions const& options) : options_(options) {
         options.format +
         (options.block_size_given ? "/" + std::to_string(options.block_size) : std::string());
     auto const desc = scheme_named(text);
-    if (!desc) throw Failure(exit_usage, "no such scheme: " + text);
+    if (!desc) throw Failure(exit_usage, "no such scheme: " + text + block_sizes_hint(text));
     codec_ = known(*desc);
     for (auto const& rule : options.rules) add_rule(rule);
     return;
@@ -128,7 +135,8 @@ void Schemes::add_rule(std::string const& text) {
   if (!desc && scheme != "keep")
     throw Failure(exit_usage, "--rule " + text +
                                   ": it is no REGEX=SCHEME with a scheme like nf4, "
-                                  "fp4/128/double, int8 or keep");
+                                  "fp4/128/double, int8 or keep" +
+                                  block_sizes_hint(scheme));
   try {
     rules_.push_back({text, std::regex(text.substr(0, equals)), desc ? known(*desc) : nullptr});
   } catch (std::regex_error const& error) {
@@ -170,6 +178,14 @@ Step Schemes::step_of(Model const& model, qfmt::io::SafetensorsFile const& file,
                     std::ranges::any_of(options_.transpose_modules, [&](auto const& m) {
                       return names_module(tensor.name, m);
                     }));
+  if (auto const block = whole_blocks_of(step.codec);
+      block > 0 && tensor.shape[step.transpose ? 0 : tensor.shape.size() - 1] % block != 0) {
+    passed[fmt::format("{} needs a last dimension that is a multiple of {}",
+                       step.codec->desc.format, block)]
+        .push_back(tensor.name);
+    step.codec = nullptr;
+    step.transpose = false;
+  }
   return step;
 }
 
@@ -186,6 +202,9 @@ std::vector<Step> Schemes::steps(Model const& model, std::vector<std::string>& n
   note_unmatched(model, notes);
   if (std::ranges::none_of(steps, [](Step const& step) { return step.codec != nullptr; }))
     notes.push_back("no tensor is quantized");
+  if (model.config.is_object() && !writes_config_)
+    notes.push_back("config.json stays unchanged: it does not say that weights are " +
+                    options_.format + ", so transformers does not load the folder as it is");
   refuse_mixed(steps, model);
   return steps;
 }
@@ -208,14 +227,22 @@ void Schemes::note_unmatched(Model const& model, std::vector<std::string>& notes
       notes.push_back("--rule " + rule.text + " matches no tensor");
 }
 
-/// One config.json says 4 bit or 8 bit, for all weights.
+/// One config.json says 4 bit or 8 bit of bitsandbytes, for all weights.
 void Schemes::refuse_mixed(std::vector<Step> const& steps, Model const& model) const {
   if (!model.is_folder || options_.native || !writes_config_) return;
-  for (Step const& step : steps)
-    if (step.codec != nullptr && step.codec->desc.row_wise != config_.load_in_8bit)
-      throw Failure(exit_usage, step.tensor->name + " as " + scheme_text(step.codec->desc) +
-                                    ": bitsandbytes loads a folder of 4-bit or of int8 weights, "
-                                    "not of both; --native writes it all the same");
+  for (Step const& step : steps) {
+    if (step.codec == nullptr) continue;
+    auto const& desc = step.codec->desc;
+    char const* const why_not =
+        !qfmt::io::bitsandbytes_loads(desc)
+            ? "bitsandbytes, which config.json is to name, cannot load it"
+        : desc.row_wise != config_.load_in_8bit
+            ? "bitsandbytes loads a folder of 4-bit or of int8 weights, not of both"
+            : nullptr;
+    if (why_not != nullptr)
+      throw Failure(exit_usage, step.tensor->name + " as " + scheme_text(desc) + ": " + why_not +
+                                    "; --native writes it all the same");
+  }
 }
 
 qfmt::io::QuantizedWeight Schemes::describe(Step const& step) const {

@@ -157,8 +157,23 @@ class Folders(FolderCase):
             self.assertIn("--rule", done.stderr)
         done = self.quantize("--format", "nf4", "--rule", "q_proj=int8", "--force", code=2)
         self.assertIn("not of both", done.stderr)
+        for scheme in ["mxfp4", "nvfp4"]:
+            for options in [["nf4"], ["int8"]]:
+                done = self.quantize("--format", *options, "--rule", "q_proj=" + scheme, "--force",
+                                     code=2)
+                self.assertIn("self_attn.q_proj.weight as " + scheme, done.stderr)
+                self.assertIn("bitsandbytes", done.stderr)
+        self.quantize("--format", "nf4", "--rule", "q_proj=mxfp4", "--native", "--force")
         done = self.quantize("--format", "nf4", "--rule", "absent=keep", "--force")
         self.assertIn("--rule absent=keep matches no tensor", done.stderr)
+
+    def test_config_of_other_formats_stays(self):
+        for options in [["mxfp4"], ["nvfp4"], ["fp8_e4m3", "--native"], ["int4", "--native"]]:
+            done = self.quantize("--format", *options, "--force")
+            self.assertIn("config.json stays unchanged", done.stderr)
+            self.assertIn(options[0], done.stderr)
+            self.assertEqual(json.loads((self.output / "config.json").read_text()), CONFIG)
+        self.assertNotIn("config.json", self.quantize("--format", "nf4", "--force").stderr)
 
     def test_threads_do_not_change_bytes(self):
         digests = []

@@ -11,7 +11,8 @@ import tempfile
 import unittest
 
 PROGRAM = None  # set by the scripts
-BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "U8": 1, "I8": 1, "BOOL": 1}
+BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "U8": 1, "I8": 1, "BOOL": 1,
+         "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1}
 
 
 def floats(values):

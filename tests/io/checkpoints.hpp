@@ -98,6 +98,25 @@ inline void add_4bit(MemorySource& source, std::string const& name, std::string 
              {static_cast<std::int64_t>(text.size())}, text);
 }
 
+/// An NVFP4 weight of (rows, 16 * blocks) values under `name`.
+inline void add_nvfp4(MemorySource& source, std::string const& name, std::int64_t rows,
+                      std::int64_t blocks) {
+  using qfmt::io::Dtype;
+  auto const count = static_cast<std::size_t>(rows * blocks);
+  source.add(name, Dtype::U8, {rows, 8 * blocks}, std::string(8 * count, '\x21'));
+  source.add(name + "_scale", Dtype::F8_E4M3, {rows, blocks}, std::string(count, '\x38'));
+  source.add(name + "_scale_2", Dtype::F32, {}, std::string("\0\0\x80\x3f", 4));
+}
+
+/// An MXFP4 weight of (rows, 32 * blocks) values under `name`.
+inline void add_mxfp4(MemorySource& source, std::string const& name, std::int64_t rows,
+                      std::int64_t blocks) {
+  using qfmt::io::Dtype;
+  auto const count = static_cast<std::size_t>(rows * blocks);
+  source.add(name + "_blocks", Dtype::U8, {rows, blocks, 16}, std::string(16 * count, '\x21'));
+  source.add(name + "_scales", Dtype::U8, {rows, blocks}, std::string(count, '\x7f'));
+}
+
 /// An LLM.int8() weight under module `name`.
 inline void add_int8(MemorySource& source, std::string const& name, std::int64_t rows,
                      std::int64_t cols) {

@@ -299,8 +299,47 @@ void add_native(Table& table) {
          "[2, 4611686018427387904, 4611686018427387904, 4611686018427387904]", "slice");
 }
 
+/// Weights in the layouts of existing checkpoints: what is there of them is evidence enough.
+void add_existing_layouts(Table& table) {
+  auto const harm = [&](std::string const& what, Errc code, std::string const& piece,
+                        std::string const& word, std::function<void(MemorySource&)> const& with) {
+    table.push_back({what, code, piece, word, [=](MemorySource& s) {
+                       add_nvfp4(s, "n", 4, 3);
+                       add_mxfp4(s, "m", 4, 3);
+                       with(s);
+                     }});
+  };
+  for (std::string const piece : {"n", "n_scale", "n_scale_2"})
+    harm("nvfp4 without " + piece, Errc::not_found, piece, "missing",
+         [=](MemorySource& s) { s.tensors.erase(piece); });
+  for (auto const& [piece, dtype] :
+       {std::pair{"n", Dtype::I8}, std::pair{"n_scale", Dtype::U8},
+        std::pair{"n_scale", Dtype::F8_E8M0}, std::pair{"n_scale", Dtype::F8_E5M2},
+        std::pair{"n_scale_2", Dtype::F16}, std::pair{"m_blocks", Dtype::I8},
+        std::pair{"m_scales", Dtype::F8_E8M0}})
+    harm(std::string("a wrong type of ") + piece, Errc::unsupported_dtype, piece, "dtype",
+         [piece = std::string(piece), dtype = dtype](MemorySource& s) {
+           s.at(piece).info.dtype = dtype;
+         });
+  using Shape = std::vector<std::int64_t>;
+  for (auto const& [piece, shape] :
+       {std::pair{"n_scale", Shape{12}}, std::pair{"n_scale", Shape{3, 4}}, std::pair{"n", Shape{}},
+        std::pair{"n_scale_2", Shape{2}}, std::pair{"n_scale_2", Shape{1, 1}},
+        std::pair{"m_scales", Shape{12}}, std::pair{"m_scales", Shape{4, 3, 1}},
+        std::pair{"m_blocks", Shape{4, 3, 8}}, std::pair{"m_blocks", Shape{4, 3, 32}}})
+    harm(std::string("a wrong shape of ") + piece, Errc::size_mismatch, piece, "shape",
+         [piece = std::string(piece), shape = shape](MemorySource& s) {
+           s.at(piece).info.shape = shape;
+         });
+  harm("nvfp4 of broken blocks", Errc::unsupported_shape, "n", "multiple of 16",
+       [](MemorySource& s) {
+         s.at("n").info.shape = {4, 20};
+       });
+}
+
 Table all() {
   Table table;
+  add_existing_layouts(table);
   add_state_json(table);
   add_state_fields(table);
   add_lying_shapes(table);
@@ -329,6 +368,34 @@ TEST_CASE("A checkpoint with a malformed weight is refused with its fault and it
     CHECK(contains(found.error().subject, row.subject));
     CHECK(contains(found.error().text(), row.detail));
   }
+}
+
+TEST_CASE("Existing layouts are found once, and what is only called so is not", "[io]") {
+  auto source = good();
+  add_nvfp4(source, "n", 4, 3);
+  add_mxfp4(source, "m", 4, 3);
+  for (auto const& shape : {std::vector<std::int64_t>{}, std::vector<std::int64_t>{1}}) {
+    source.at("n_scale_2").info.shape = shape;
+    auto const found = io::find_quantized(source);
+    REQUIRE(found);
+    REQUIRE(found->size() == 4);
+    CHECK((*found)[2].name == "m");
+    CHECK((*found)[2].shape == std::vector<std::int64_t>{4, 96});
+    CHECK((*found)[3].name == "n");
+    CHECK((*found)[3].shape == std::vector<std::int64_t>{4, 48});
+  }
+  auto other = good();
+  other.add("f", Dtype::F8_E4M3, {4}, std::string(4, '\0'));  // FP8 with one scale
+  other.add("f_scale", Dtype::F32, {}, std::string(4, '\0'));
+  other.add("g", Dtype::U8, {4}, std::string(4, '\0'));
+  other.add("g_scale", Dtype::F32, {1}, std::string(4, '\0'));
+  other.add("h_blocks", Dtype::U8, {4}, std::string(4, '\0'));
+  other.add("h_scales", Dtype::F32, {1}, std::string(4, '\0'));
+  for (std::string const lone : {"_scale", "_scale_2", "_scales", "_blocks", "i_scale", "k_scales"})
+    other.add(lone, Dtype::U8, {1}, std::string(1, '\0'));
+  auto const found = io::find_quantized(other);
+  REQUIRE(found);
+  CHECK(found->size() == 2);
 }
 
 TEST_CASE("A malformed index is refused with its fault", "[io]") {

@@ -6,7 +6,7 @@
 // pieces (F::checkpoint_codes and so on) and is stored so:
 //
 //   mxfp4   W_blocks U8 (..., cols / 32, 16)   W_scales U8 (..., cols / 32)
-//   nvfp4   W U8 (..., cols / 2)   W_scale F8_E4M3 (..., cols / 16)   W_scale_2 F32 ()
+//   nvfp4   W U8 (..., cols / 2)   W_scale F8_E4M3 (..., cols / 16)   W_scale_2 F32 (), or (1)
 //
 // with the first value of a byte in its low nibble. All others are native:
 //

@@ -32,7 +32,7 @@ inline std::optional<StateKey> state_key_in(std::string const& name) {
   return std::nullopt;
 }
 
-/// One of the weight's tensors is there as it must be.
+/// One of the weight's tensors is there as it must be; a scalar may have the shape [1].
 template <TensorSource Source>
 Error check_piece(Source const& source, TensorInfo const& expected) {
   auto const found = source.locate(expected.name);
@@ -42,7 +42,9 @@ Error check_piece(Source const& source, TensorInfo const& expected) {
             found->subject(),
             "its dtype is " + std::string(traits_of(found->info->dtype).name) + ", not " +
                 std::string(traits_of(expected.dtype).name)};
-  if (found->info->shape != expected.shape)
+  bool const is_scalar =
+      expected.shape.empty() && found->info->shape == std::vector<std::int64_t>{1};
+  if (found->info->shape != expected.shape && !is_scalar)
     return {{Errc::size_mismatch}, found->subject(), "its shape does not belong to the weight's"};
   return {};
 }
@@ -133,29 +135,65 @@ Result<std::optional<QuantizedWeight>> weight_of_scales(Source const& source,
   return std::optional(std::move(found));
 }
 
+/// Whether what is there of a weight in the layout of existing checkpoints leaves no doubt that it
+/// is one: the tensor's scale, or codes and scales that have the types or the form of such.
+template <TensorSource Source>
+bool is_checkpoint_weight(Source const& source, ElementLayout const& layout,
+                          std::string const& weight) {
+  if (layout.tensor_ending != nullptr && source.locate(weight + layout.tensor_ending)) return true;
+  auto const codes = source.locate(weight + layout.codes_ending);
+  auto const scales = source.locate(weight + layout.scales_ending);
+  if (!codes || !scales) return false;
+  bool const of_codes = codes->info->dtype == layout.codes;
+  bool const of_scales = scales->info->dtype == layout.scales;
+  if (!layout.has_block_dimension) return of_codes && of_scales;
+  auto blocks = codes->info->shape;
+  if (blocks.size() < 2 || !(of_codes || of_scales)) return false;
+  bool const fits = blocks.back() == layout.desc.block_size / 2;
+  blocks.pop_back();
+  return fits || blocks == scales->info->shape;
+}
+
+/// The weight of this name in the layout of existing checkpoints, checked to the last piece.
+template <TensorSource Source>
+Result<QuantizedWeight> checkpoint_weight(Source const& source, ElementLayout const& layout,
+                                          std::string const& name) {
+  auto const codes = source.locate(name + layout.codes_ending);
+  if (!codes) return Error{{Errc::not_found}, name + layout.codes_ending, "it is missing"};
+  auto const shape = shape_of_codes(layout, codes->info->shape);
+  if (!shape)
+    return Error{{Errc::size_mismatch},
+                 codes->subject(),
+                 "its shape is not that of codes in blocks of " +
+                     std::to_string(layout.desc.block_size) + " values"};
+  QuantizedWeight found{name, layout.desc, Dtype::BF16, *shape};
+  auto const pieces = pieces_of(found);
+  if (!pieces) return pieces.error();
+  for (TensorInfo const& piece : *pieces)
+    if (Error e = check_piece(source, piece)) return e;
+  return found;
+}
+
 /// The weight that this tensor is the last piece of, in the layout of existing checkpoints; nothing
 /// where a tensor is only called so.
 template <TensorSource Source>
-std::optional<QuantizedWeight> weight_of_checkpoint(Source const& source,
-                                                    StoredTensor const& last) {
+Result<std::optional<QuantizedWeight>> weight_of_checkpoint(Source const& source,
+                                                            StoredTensor const& last) {
+  std::string const& tensor = last.info->name;
   for (auto const& layout : element_layouts()) {
-    std::string_view const ending =
-        layout.tensor_ending != nullptr ? layout.tensor_ending : layout.scales_ending;
-    std::string const& name = last.info->name;
-    if (layout.is_native || !name.ends_with(ending) || name.size() == ending.size()) continue;
-    std::string const weight = name.substr(0, name.size() - ending.size());
-    auto const codes = source.locate(weight + layout.codes_ending);
-    if (!codes) continue;
-    auto const shape = shape_of_codes(layout, codes->info->shape);
-    if (!shape) continue;
-    QuantizedWeight found{weight, layout.desc, Dtype::BF16, *shape};
-    auto const pieces = pieces_of(found);
-    bool all = static_cast<bool>(pieces);
-    for (std::size_t i = 0; all && i < pieces->size(); ++i)
-      all = !check_piece(source, (*pieces)[i]);
-    if (all) return found;
+    if (layout.is_native) continue;
+    for (char const* const ending : {layout.scales_ending, layout.tensor_ending}) {
+      if (ending == nullptr || !tensor.ends_with(ending)) continue;
+      std::string const name = tensor.substr(0, tensor.size() - std::string_view(ending).size());
+      bool const more_follows = ending != layout.tensor_ending && layout.tensor_ending != nullptr &&
+                                source.locate(name + layout.tensor_ending);
+      if (name.empty() || more_follows || !is_checkpoint_weight(source, layout, name)) continue;
+      auto found = checkpoint_weight(source, layout, name);
+      if (!found) return found.error();
+      return std::optional(std::move(*found));
+    }
   }
-  return std::nullopt;
+  return std::optional<QuantizedWeight>();
 }
 
 /// An error where the tensor would be a piece of a 4-bit weight and is none that bitsandbytes
@@ -206,8 +244,10 @@ Result<std::vector<QuantizedWeight>> find_quantized(Source const& source) {
       auto weight = detail::weight_of_scales(source, tensor);
       if (!weight) error = weight.error();
       if (weight && *weight) found.push_back(std::move(**weight));
-    } else if (auto weight = detail::weight_of_checkpoint(source, tensor)) {
-      found.push_back(std::move(*weight));
+    } else {
+      auto weight = detail::weight_of_checkpoint(source, tensor);
+      if (!weight) error = weight.error();
+      if (weight && *weight) found.push_back(std::move(**weight));
     }
   });
   if (error) return error;
