@@ -33,6 +33,8 @@ class Reference {
   /// Two sentences or more.
   explicit Reference(Vectors vectors);
 
+  Vectors const& vectors() const { return vectors_; }
+
   Fidelity compare(Vectors const& other) const;
 
  private:

@@ -10,6 +10,7 @@
 #include <fmt/core.h>
 
 #include <chrono>
+#include <cstdio>
 #include <fstream>
 
 #include "bert.hpp"
@@ -94,19 +95,22 @@ void measure(Options const& o) {
                          o.batch,
                          {}};
   for (auto const& ids : sentences) report.tokens += std::ssize(ids);
-  Bert const base(o.folder, engine::format_named("fp32"));
+  auto const base_choice = engine::format_named("fp32");
+  Bert const base(o.folder, base_choice);
   encoder::Reference const reference(embed(o, base, sentences));
+  fmt::print("{}", encoder::heading(report));
   for (FormatChoice const& choice : choices) {
     auto const start = std::chrono::steady_clock::now();
     Bert const model(o.folder, choice);
-    auto const made = embed(o, model, sentences);
+    bool const is_base = choice.kind == base_choice.kind && choice.compute == base_choice.compute;
+    auto const made = is_base ? reference.vectors() : embed(o, model, sentences);
     std::chrono::duration<double> const time = std::chrono::steady_clock::now() - start;
     report.rows.push_back(
         {choice, model.bits_per_weight(), model.bytes(), reference.compare(made), time.count()});
-    fmt::print(stderr, "{}: {:.1f} s\n", choice.text, time.count());
+    fmt::print("{}", encoder::as_line(report.rows.back()));
+    std::fflush(stdout);  // a row takes a minute
+    if (!o.json.empty()) write(o.json, encoder::as_json(report));
   }
-  fmt::print("{}", encoder::as_table(report));
-  if (!o.json.empty()) write(o.json, encoder::as_json(report));
 }
 
 void run(Options const& o) {

@@ -11,22 +11,22 @@
 
 namespace encoder {
 
-std::string as_table(Report const& report) {
-  std::string out = fmt::format(
+std::string heading(Report const& report) {
+  return fmt::format(
       "{}, {}, {} sentences, {} tokens, batches of {}; {}, {}\n\n"
       "{:<23} {:<5} {:>7} {:>10} {:>13} {:>13} {:>9} {:>14}\n",
       report.model, report.text, report.sentences, report.tokens, report.batch, engine::machine(),
       engine::today(), "format", "in", "bits/w", "bytes", "1 - mean cos", "1 - min cos", "Spearman",
       "neighbour%");
-  for (Row const& row : report.rows) {
-    Fidelity const& f = row.fidelity;
-    out += fmt::format(
-        "{:<23} {:<5} {:>7.3f} {:>10} {:>13.6f} {:>13.6f} {:>9.6f} {:>7.2f} ±{:>5.2f}\n",
-        row.format.text, name_of(row.format.compute), row.bits_per_weight, row.bytes,
-        1.0 - f.mean_cosine, 1.0 - f.least_cosine, f.rank_correlation, 100.0 * f.same_neighbour,
-        100.0 * f.same_neighbour_error);
-  }
-  return out;
+}
+
+std::string as_line(Row const& row) {
+  Fidelity const& f = row.fidelity;
+  return fmt::format(
+      "{:<23} {:<5} {:>7.3f} {:>10} {:>13.6f} {:>13.6f} {:>9.6f} {:>7.2f} ±{:>5.2f}\n",
+      row.format.text, name_of(row.format.compute), row.bits_per_weight, row.bytes,
+      1.0 - f.mean_cosine, 1.0 - f.least_cosine, f.rank_correlation, 100.0 * f.same_neighbour,
+      100.0 * f.same_neighbour_error);
 }
 
 std::string as_json(Report const& report) {

@@ -25,7 +25,10 @@ struct Report {
   std::vector<Row> rows;
 };
 
-std::string as_table(Report const& report);
+/// The table in parts, so that it can be shown while it grows.
+std::string heading(Report const& report);
+std::string as_line(Row const& row);
+
 std::string as_json(Report const& report);
 
 }  // namespace encoder
