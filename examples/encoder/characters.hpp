@@ -11,7 +11,8 @@
 
 namespace encoder {
 
-/// Takes a character from the front of UTF-8 text; 0 for a byte that begins none.
+/// Takes a character from the front of UTF-8 text; 0 for a byte that begins none (surrogates and
+/// longer forms than needed are none).
 inline char32_t next_character(std::string_view& text) {
   auto const byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   unsigned const lead = byte(0);
@@ -26,6 +27,8 @@ inline char32_t next_character(std::string_view& text) {
     whole = (byte(i) & 0xC0) == 0x80;
     c = c << 6 | (byte(i) & 0x3Fu);
   }
+  constexpr char32_t least[]{0, 0, 0x80, 0x800, 0x10000};
+  whole = whole && c >= least[size] && c <= 0x10FFFF && (c < 0xD800 || c > 0xDFFF);
   text.remove_prefix(whole ? size : 1);
   return whole ? c : 0;
 }

@@ -26,8 +26,8 @@ class WordPiece {
   /// where the file cannot be read, or lacks [UNK], [CLS] or [SEP].
   explicit WordPiece(std::filesystem::path const& vocabulary);
 
-  /// [CLS], the pieces of each word, [SEP]. At most `limit` (2 or more) ids: pieces beyond are left
-  /// out.
+  /// [CLS], the pieces of each word, [SEP]. A special piece's name in the text is text. At most
+  /// `limit` (2 or more) ids: pieces beyond are left out.
   std::vector<std::int32_t> ids(std::string_view text, std::int64_t limit) const;
 
   std::int64_t size() const { return size_; }
