@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "format.hpp"
-#include "weights.hpp"
+#include "tensors.hpp"
 
 namespace engine {
 

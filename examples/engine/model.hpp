@@ -7,6 +7,7 @@
 #include <span>
 
 #include "linear.hpp"
+#include "weights.hpp"
 
 namespace engine {
 

@@ -4,27 +4,50 @@
 
 #include <qfmt/version.hpp>
 
-#include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include <cmath>
-#include <ctime>
-#include <fstream>
+
+#include "machine.hpp"
 
 namespace engine {
 
 namespace {
 
-/// The processor's name, where the system tells.
-std::string machine() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);)
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  return "unknown processor";
+/// Two rows whose formats differ in the encoder alone.
+struct EncoderPair {
+  Row const& searched;
+  Row const& nearest;
+
+  Estimate loss() const { return difference(searched.score, nearest.score, &WindowSums::loss); }
+  Estimate divergence() const {
+    return difference(searched.score, nearest.score, &WindowSums::divergence);
+  }
+};
+
+std::vector<EncoderPair> encoder_pairs(Report const& report) {
+  std::vector<EncoderPair> pairs;
+  for (Row const& a : report.rows)
+    for (Row const& b : report.rows)
+      if (a.format.min_error && a.format.text == b.format.text + "/min-error")
+        pairs.push_back({a, b});
+  return pairs;
 }
 
-std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))); }
+std::string pairs_as_table(Report const& report) {
+  auto const pairs = encoder_pairs(report);
+  if (pairs.empty()) return "";
+  std::string out = fmt::format(
+      "\nMinError minus Nearest, paired over {} windows\n\n{:<20} {:>22} {:>17}\n",
+      pairs[0].nearest.score.windows.size(), "format", "loss, 1e-4 bits/byte", "KL, 1e-4 nats");
+  for (EncoderPair const& pair : pairs)
+    out +=
+        fmt::format("{:<20} {:>+14.2f} ±{:>6.2f} {:>+9.3f} ±{:>6.3f}\n", pair.nearest.format.text,
+                    1e4 * report.bits(pair.loss().mean), 1e4 * report.bits(pair.loss().error),
+                    1e4 * pair.divergence().mean, 1e4 * pair.divergence().error);
+  return out;
+}
 
 }  // namespace
 
@@ -49,7 +72,7 @@ std::string as_table(Report const& report) {
         100.0 * (std::exp(s.loss_increase.mean) - 1.0), perplexity, perplexity * s.loss.error,
         1e4 * s.divergence, s.divergence_999, 100.0 * s.same_top);
   }
-  return out;
+  return out + pairs_as_table(report);
 }
 
 std::string as_json(Report const& report) {
@@ -84,6 +107,15 @@ std::string as_json(Report const& report) {
                             {"same_top_1", s.same_top},
                             {"seconds", s.seconds}});
   }
+  json["min_error_minus_nearest"] = Json::array();
+  for (EncoderPair const& pair : encoder_pairs(report))
+    json["min_error_minus_nearest"].push_back(
+        {{"format", pair.nearest.format.text},
+         {"windows", pair.nearest.score.windows.size()},
+         {"bits_per_byte", report.bits(pair.loss().mean)},
+         {"bits_per_byte_error", report.bits(pair.loss().error)},
+         {"kl", pair.divergence().mean},
+         {"kl_error", pair.divergence().error}});
   return json.dump(1) + "\n";
 }
 

@@ -114,6 +114,8 @@ Score score(Model const& model, Reference const& reference, Text const& text, in
     tokens.push_back(static_cast<double>(w.divergence.size()));
     divergences.insert(divergences.end(), w.divergence.begin(), w.divergence.end());
     result.same_top += static_cast<double>(w.same_top);
+    result.windows.push_back({tokens.back(), w.loss, 0.0});
+    for (double const d : w.divergence) result.windows.back().divergence += d;
   }
   result.loss = estimate(losses, tokens);
   result.loss_increase = estimate(increases, tokens);
@@ -126,6 +128,15 @@ Score score(Model const& model, Reference const& reference, Text const& text, in
   result.same_top /= n;
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return result;
+}
+
+Estimate difference(Score const& a, Score const& b, double WindowSums::*measure) {
+  std::vector<double> differences, tokens;
+  for (std::size_t w = 0; w < a.windows.size(); ++w) {
+    differences.push_back(a.windows[w].*measure - b.windows[w].*measure);
+    tokens.push_back(a.windows[w].tokens);
+  }
+  return estimate(differences, tokens);
 }
 
 }  // namespace engine

@@ -24,6 +24,13 @@ struct Estimate {
   double mean = 0.0, error = 0.0;
 };
 
+/// Sums over the predicted tokens of one window.
+struct WindowSums {
+  double tokens = 0.0;
+  double loss = 0.0;        // nats
+  double divergence = 0.0;  // nats
+};
+
 struct Score {
   Estimate loss;                // nats a token
   Estimate loss_increase;       // over the reference, window by window (paired)
@@ -32,7 +39,12 @@ struct Score {
   double same_top = 0.0;        // share of tokens with the reference's likeliest token
   std::int64_t tokens = 0;      // predicted
   double seconds = 0.0;
+  std::vector<WindowSums> windows;
 };
+
+/// a - b, a token, of two scores of the same text. Both have the same windows, so what a hard
+/// window costs both does not count: the error is that of the differences.
+Estimate difference(Score const& a, Score const& b, double WindowSums::*measure);
 
 /// The reference's logits, kept where they take no more than a gigabyte and else worked out again
 /// for each model.

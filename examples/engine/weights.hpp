@@ -4,14 +4,7 @@
 // A Llama on disk: config.json and safetensors, whole or in shards.
 #pragma once
 
-#include <qfmt/dtype.hpp>
-#include <qfmt/io/checkpoint.hpp>
-
-#include <cstring>
-#include <filesystem>
-#include <vector>
-
-#include "failure.hpp"
+#include "tensors.hpp"
 
 namespace engine {
 
@@ -28,45 +21,18 @@ struct ModelConfig {
 /// lacks.
 ModelConfig read_config(std::filesystem::path const& file);
 
-/// A matrix as the file holds it, or a vector with cols = 1.
-struct Matrix {
-  std::int64_t rows = 0, cols = 0;
-  qfmt::io::StoredTensor stored;
-
-  qfmt::io::Dtype dtype() const { return stored.info->dtype; }
-};
-
-/// Calls fn(vector of T) with the values of a matrix in the file's own type.
-template <class Fn>
-auto with_values(Matrix const& matrix, Fn&& fn) {
-  auto const copy = [&]<class T>(T*) {
-    std::vector<T> values(static_cast<std::size_t>(matrix.rows * matrix.cols));
-    std::memcpy(values.data(), matrix.stored.bytes.data(), matrix.stored.bytes.size());
-    return fn(std::move(values));
-  };
-  switch (matrix.dtype()) {
-    case qfmt::io::Dtype::F32: return copy(static_cast<float*>(nullptr));
-    case qfmt::io::Dtype::F16: return copy(static_cast<qfmt::float16*>(nullptr));
-    default: return copy(static_cast<qfmt::bfloat16*>(nullptr));
-  }
-}
-
-/// The model's tensors by name, each checked against the shape that config.json implies.
-class Weights {
+/// The model's tensors and what config.json says of it.
+class Weights : public Tensors {
  public:
-  /// folder: with config.json and model.safetensors, or an index and shards
   explicit Weights(std::filesystem::path const& folder);
 
   ModelConfig const& config() const { return config_; }
-  Matrix matrix(std::string const& name, std::int64_t rows, std::int64_t cols) const;
-  std::vector<float> vector(std::string const& name, std::int64_t size) const;
 
  private:
-  ModelConfig config_;
-  qfmt::io::Checkpoint checkpoint_;
-};
+  Weights(ModelConfig const& config, std::filesystem::path const& folder)
+      : Tensors(folder), config_(config) {}
 
-/// Values [first, first + count) of a matrix as floats.   out: (count)
-void read_floats(Matrix const& matrix, std::int64_t first, std::int64_t count, float* out);
+  ModelConfig config_;
+};
 
 }  // namespace engine

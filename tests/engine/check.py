@@ -160,6 +160,28 @@ def scores_of(scratch, name):
     return {row["format"]: row for row in rows}
 
 
+def check_pairs(scratch):
+    """The paired difference of two encoders, from runs of each window alone."""
+    text = (DATA / "byte_llama" / "held_out.txt").read_bytes()
+    size, count = 64, 4
+
+    def report(data):
+        (scratch / "piece").write_bytes(data)
+        run(DATA / "byte_llama", "--perplexity", "--text", scratch / "piece", "--window", size, "--json",
+            scratch / "pair.json", "--format", "nf4/64", "--format", "nf4/64/min-error", "--format", "fp4/64")
+        return json.loads((scratch / "pair.json").read_text())
+
+    (pair,) = report(text[: size * count])["min_error_minus_nearest"]
+    check((pair["format"], pair["windows"]) == ("nf4/64", count), f"pairs: {pair}")
+    single = [report(text[i * size : (i + 1) * size])["rows"] for i in range(count)]
+    for key, of in (("bits_per_byte", "increase"), ("kl", "kl_mean")):
+        d = [searched[of] - nearest[of] for nearest, searched, _ in single]
+        mean = sum(d) / count
+        error = math.sqrt(sum((v - mean) ** 2 for v in d) / (count - 1) / count)
+        check(abs(pair[key] - mean) < 1e-6 and abs(pair[key + "_error"] - error) < 1e-6,
+              f"pairs: {key} {pair[key]} ± {pair[key + '_error']}, expected {mean} ± {error}")
+
+
 LIMIT = 2048
 KEPT = ("bits_per_weight", "weight_bytes", "tokens", "bits_per_byte", "increase", "kl_mean", "same_top_1")
 
@@ -257,6 +279,7 @@ def main():
         if "--quick" not in sys.argv:
             check_scores(scratch)
         check_byte_llama(scratch)
+        check_pairs(scratch)
         check_refusals(scratch)
         check_random_llama(scratch)
     print("engine: " + ("ok" if failures == 0 else f"{failures} checks failed"))
