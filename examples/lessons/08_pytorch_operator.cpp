@@ -1,11 +1,8 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Lesson 8: an operator of PyTorch that takes and gives torch tensors. Its arguments and results
-// are those of torch.ops.bitsandbytes.quantize_4bit and dequantize_4bit, without quant_storage
-// (codes are uint8) and with blocks of 64 and 128 alone: another is one more line in Served.
-// NF4 codes are those of bitsandbytes; FP4's may differ from its CPU operator's where two levels
-// are equally near and in the sign of zero.
+// Lesson 8: bitsandbytes' quantize_4bit and dequantize_4bit as operators of PyTorch; codes uint8,
+// blocks 64 or 128. Codes are bitsandbytes', but FP4's at ties, where its CPU operator differs.
 //
 //     T=$(python3 -c 'import torch; print(torch.__path__[0])')
 //     F="-std=c++20 -O2 -shared -fPIC -I include -isystem $T/include -L $T/lib -ltorch_cpu -lc10"
