@@ -87,11 +87,14 @@ std::vector<Named> formats() {
 /// Policies beside the format, of every scheme that takes it; scale types at three sizes if not
 /// each.
 std::vector<std::string> policies(Named const& format, bool each) {
-  std::vector<std::string> scales{", DoubleQuant<false>", ", DoubleQuant<true>"};
-  for (char const* type : {"E8M0", "E4M3", "float16", "bfloat16"})
-    for (char const* whole : {"false", "true"})
-      scales.push_back(std::string(", ScaleType<") + type + ">, TensorScale<" + whole + ">");
-  if (format.takes_zero_point) scales.erase(scales.begin(), scales.begin() + 6);  // 16 bits only
+  std::vector<std::string> scales;
+  if (!format.takes_zero_point) scales = {", DoubleQuant<false>", ", DoubleQuant<true>"};
+  for (std::string const type : {"E8M0", "E4M3", "float16", "bfloat16"}) {
+    if (format.takes_zero_point && type[0] == 'E') continue;  // 16 bits only
+    scales.push_back(", ScaleType<" + type + ">, TensorScale<false>");
+    if (!format.takes_zero_point && type != "E8M0")
+      scales.push_back(", ScaleType<" + type + ">, TensorScale<true>");
+  }
   std::vector<std::string> all;
   for (int size = 16; size <= 4096; size *= 2)
     for (auto const& scale : scales)
