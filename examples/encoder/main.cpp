@@ -145,11 +145,5 @@ int main(int argc, char** argv) {
   Options options;
   add_options(program, options);
   CLI11_PARSE(program, argc, argv);
-  try {
-    run(options);
-  } catch (std::exception const& error) {
-    fmt::print(stderr, "qfmt_encoder: {}\n", error.what());
-    return 1;
-  }
-  return 0;
+  return engine::exit_code_of("qfmt_encoder", [&] { run(options); });
 }

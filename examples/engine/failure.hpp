@@ -4,6 +4,9 @@
 
 #include <qfmt/io/error.hpp>
 
+#include <fmt/core.h>
+
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 
@@ -27,6 +30,18 @@ inline void require(bool holds, std::string const& text) {
 
 inline void require(qfmt::Status status, std::string const& subject) {
   if (!status) throw Failure(subject + ": " + qfmt::message(status.code));
+}
+
+/// The exit code of a program that does `work`: 0, or 1 after what went wrong was printed.
+template <class Work>
+int exit_code_of(char const* program, Work const& work) {
+  try {
+    work();
+  } catch (std::exception const& error) {
+    fmt::print(stderr, "{}: {}\n", program, error.what());
+    return 1;
+  }
+  return 0;
 }
 
 }  // namespace engine

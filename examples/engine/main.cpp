@@ -166,11 +166,5 @@ int main(int argc, char** argv) {
   Options options;
   add_options(program, options);
   CLI11_PARSE(program, argc, argv);
-  try {
-    run(options);
-  } catch (std::exception const& error) {
-    fmt::print(stderr, "qfmt_engine: {}\n", error.what());
-    return 1;
-  }
-  return 0;
+  return engine::exit_code_of("qfmt_engine", [&] { run(options); });
 }

@@ -10,37 +10,18 @@ import json
 import math
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import llama
+import program
 
 DATA = HERE.parent / "data"
-ENGINE = sys.argv[1]
+tested = program.Program(sys.argv[1], "latin-1")
+check, run = tested.check, tested.run
 STORED = HERE / "scores.json"
-failures = 0
-
-
-def check(holds, what):
-    global failures
-    if not holds:
-        failures += 1
-        print(f"FAILED: {what}", flush=True)
-
-
-def run(*arguments, fails=None):
-    """stdout; or, where `fails` is given, stderr after an exit status of 1."""
-    done = subprocess.run([ENGINE, *map(str, arguments)], capture_output=True)
-    out, err = done.stdout.decode("latin-1"), done.stderr.decode("latin-1")
-    if fails is None:
-        if done.returncode != 0:
-            raise SystemExit(f"{arguments}: exit status {done.returncode}: {err}")
-        return out
-    check(done.returncode == 1 and fails in err, f"{arguments}: expected '{fails}', got {done.returncode} '{err}'")
-    return err
 
 
 def write_ids(path, ids):
@@ -282,8 +263,7 @@ def main():
         check_pairs(scratch)
         check_refusals(scratch)
         check_random_llama(scratch)
-    print("engine: " + ("ok" if failures == 0 else f"{failures} checks failed"))
-    return 1 if failures else 0
+    return tested.verdict("engine")
 
 
 if __name__ == "__main__":

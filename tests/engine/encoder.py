@@ -14,7 +14,6 @@ import math
 import os
 import pathlib
 import random
-import subprocess
 import sys
 import tempfile
 
@@ -22,28 +21,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 import bert
 import llama
+import program
 
-ENCODER = sys.argv[1]
+tested = program.Program(sys.argv[1], "utf-8")
+check, run = tested.check, tested.run
 MINILM = pathlib.Path(os.environ.get("QFMT_ENCODER_MODEL") or HERE.parents[1] / "build/encoder/all-MiniLM-L6-v2")
-failures = 0
-
-
-def check(holds, what):
-    global failures
-    if not holds:
-        failures += 1
-        print(f"FAILED: {what}", flush=True)
-
-
-def run(*arguments, fails=None):
-    """stdout; or, where `fails` is given, an exit status of 1 and these words on stderr are asked for."""
-    done = subprocess.run([ENCODER, *map(str, arguments)], capture_output=True)
-    out, err = done.stdout.decode("utf-8"), done.stderr.decode("utf-8", "replace")
-    if fails is None and done.returncode != 0:
-        raise SystemExit(f"{arguments}: exit status {done.returncode}: {err}")
-    if fails is not None:
-        check(done.returncode == 1 and fails in err, f"{arguments}: expected '{fails}', got {done.returncode} '{err}'")
-    return out
 
 
 def write_lines(path, lines):
@@ -218,8 +200,7 @@ def main():
             check_tokenizer(scratch, folder, ids)
             check_table(scratch, folder, check_forward(scratch, folder, ids))
             check_refusals(scratch, folder)
-    print("encoder: " + ("ok" if failures == 0 else f"{failures} checks failed"))
-    return 1 if failures else 0
+    return tested.verdict("encoder")
 
 
 if __name__ == "__main__":

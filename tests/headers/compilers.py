@@ -15,9 +15,12 @@ import re
 import sys
 import tempfile
 
+import report
+
 RULES = [  # what, where it may stand
     (re.compile(r"__attribute__"), re.compile(r"^qfmt/(config|host/simd/compiler)\.hpp$")),
     (re.compile(r"__builtin_(?!bit_cast\b|is_constant_evaluated\b)\w+"), re.compile(r"^qfmt/host/simd/compiler\.hpp$")),
+    (re.compile(r"__(atomic|sync)_\w+"), re.compile(r"$^")),
     (re.compile(r"__declspec|__forceinline\b|__int128"), re.compile(r"$^")),
     (re.compile(r"\b(mmap|munmap|madvise|posix_fadvise)\("), re.compile(r"io/mapped_file\.hpp$")),
 ]
@@ -37,7 +40,7 @@ def check(include_dir):
 def self_test():
     planted = {"qfmt/a.hpp": ("bool b = __builtin_mul_overflow(x, y, &z);", True), "qfmt/config.hpp": ("__attribute__((x))", False),
                "qfmt/b.hpp": ("[[gnu::noinline]] int f(); // __attribute__", False), "qfmt/io/c.hpp": ("::mmap(0)", True),
-               "qfmt/d.cuh": ("__attribute__((x))", True), "qfmt/e.hpp": ("__builtin_bit_cast(int, x)", False)}
+               "qfmt/d.cuh": ("__attribute__((x))", True), "qfmt/f.hpp": ("__atomic_fetch_add(&x, 1, 0);", True), "qfmt/e.hpp": ("__builtin_bit_cast(int, x)", False)}
     missed = []
     for name, (text, bad) in planted.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -49,13 +52,5 @@ def self_test():
     return len(planted), missed
 
 
-def main():
-    count, found = self_test() if sys.argv[1:] == ["--self-test"] else check(sys.argv[1])
-    for line in found:
-        print(line)
-    print(f"{count} checked, {len(found)} wrong")
-    return 1 if found or not count else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.main(check, self_test))

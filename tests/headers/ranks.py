@@ -12,6 +12,8 @@ import re
 import sys
 import tempfile
 
+import report
+
 RANKS = {"ptx": 0, "format": 1, "scheme": 2, "layout": 3, "codec": 4, "host": 5, "device": 5, "ops": 6, "io": 7}
 UMBRELLAS = {"qfmt.hpp", "qfmt.cuh"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -99,13 +101,5 @@ def self_test():
     return len(planted), failures
 
 
-def main():
-    count, found = self_test() if sys.argv[1:] == ["--self-test"] else check(sys.argv[1])
-    for line in found:
-        print(line)
-    print(f"{count} checked, {len(found)} wrong")
-    return 1 if found or not count else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.main(check, self_test))

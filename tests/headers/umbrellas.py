@@ -13,6 +13,8 @@ import re
 import sys
 import tempfile
 
+import report
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 OTHER = re.compile(r"^(nlohmann/|cublas|cusparse|cudnn|boost/)")
 UMBRELLAS = {"qfmt.hpp": (".hpp",), "qfmt.cuh": (".hpp", ".cuh")}
@@ -88,13 +90,5 @@ def self_test():
     return len(planted), failures
 
 
-def main():
-    count, found = self_test() if sys.argv[1:] == ["--self-test"] else check(sys.argv[1])
-    for line in found:
-        print(line)
-    print(f"{count} checked, {len(found)} wrong")
-    return 1 if found or not count else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report.main(check, self_test))

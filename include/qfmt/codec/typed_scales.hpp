@@ -22,13 +22,12 @@ QFMT_HD constexpr float largest_of() {
 /// that none is beyond the last level. 0 (2^-127) at least, 254 at most, 255 for NaN.
 template <FormatSpec F>
 QFMT_HD constexpr uint8_t encode_exponent(float absmax) {
-  uint32_t const bits = float_bits(absmax);
   if (!is_finite(absmax)) return 255;
-  auto code = static_cast<int>(bits >> 23);
+  int code = E8M0::encode_floor(absmax);
   if constexpr (ElementFormat<F>) {
-    code -= static_cast<int>(float_bits(F::largest) >> 23) - 127;
-  } else if (bits > 0x00400000u) {
-    code = static_cast<int>((bits + 0x007FFFFFu) >> 23);
+    code -= E8M0::encode_floor(F::largest) - 127;
+  } else if (float_bits(E8M0::decode(static_cast<uint8_t>(code))) < float_bits(absmax)) {
+    ++code;  // compared by bits: a mode that flushes subnormals changes nothing
   }
   return static_cast<uint8_t>(code < 0 ? 0 : code > 254 ? 254 : code);
 }

@@ -15,22 +15,13 @@ namespace qfmt::inline v0 {
 /// Bytes: codes as everywhere in qfmt (first value in the high nibble), one byte of scale a block.
 /// Checkpoints (gpt-oss) have the first value in the low nibble: `W_blocks` U8 (rows, cols / 32,
 /// 16), `W_scales` U8 (rows, cols / 32). 4.25 bits a value.
-struct MXFP4 {
+struct MXFP4 : ScaledNumbers<E2M1> {
   static constexpr auto name = "mxfp4";
-  static constexpr int bits = 4;
-  static constexpr float largest = E2M1::largest;
   static constexpr int default_block_size = 32;
   using default_scale = E8M0;
   static constexpr auto checkpoint_codes = "_blocks";  // what follows the weight's name in files
   static constexpr auto checkpoint_scales = "_scales";
   static constexpr bool checkpoint_blocks_apart = true;
-
-  QFMT_HD static constexpr float decode(uint8_t code, float scale) {
-    return exact::mul(E2M1::decode(code), scale);
-  }
-  QFMT_HD static constexpr uint8_t encode(float x, float scale) {
-    return is_zero(scale) ? uint8_t{0} : E2M1::encode(exact::div(x, scale));
-  }
 };
 
 }  // namespace qfmt::inline v0

@@ -17,10 +17,8 @@ namespace qfmt::inline v0 {
 /// value in the high nibble), one byte of scale a block, one f32. Checkpoints (ModelOpt) have the
 /// first value in the low nibble: `W` U8 (rows, cols / 2), `W_scale` F8_E4M3 (rows, cols / 16),
 /// `W_scale_2` F32. 4.5 bits a value.
-struct NVFP4 {
+struct NVFP4 : ScaledNumbers<E2M1> {
   static constexpr auto name = "nvfp4";
-  static constexpr int bits = 4;
-  static constexpr float largest = E2M1::largest;
   static constexpr int default_block_size = 16;
   using default_scale = E4M3;
   static constexpr bool default_tensor_scale = true;
@@ -28,13 +26,6 @@ struct NVFP4 {
   static constexpr auto checkpoint_scales = "_scale";
   static constexpr auto checkpoint_tensor_scale = "_scale_2";
   static constexpr bool checkpoint_blocks_apart = false;
-
-  QFMT_HD static constexpr float decode(uint8_t code, float scale) {
-    return exact::mul(E2M1::decode(code), scale);
-  }
-  QFMT_HD static constexpr uint8_t encode(float x, float scale) {
-    return is_zero(scale) ? uint8_t{0} : E2M1::encode(exact::div(x, scale));
-  }
 };
 
 }  // namespace qfmt::inline v0

@@ -88,4 +88,22 @@ struct E8M0 {
   }
 };
 
+/// What formats have in common whose codes are such numbers: value = number * scale, and back,
+/// nearest, ties to even, at most `largest` in magnitude; 0 under a scale of 0.
+template <class Number>
+struct ScaledNumbers {
+  using element = Number;                            ///< what a code is
+  static constexpr int bits = Number::bits;          ///< of a code
+  static constexpr float largest = Number::largest;  ///< of the finite numbers
+
+  /// The value of a code.
+  QFMT_HD static constexpr float decode(uint8_t code, float scale) {
+    return exact::mul(Number::decode(code), scale);
+  }
+  /// The code of a value.
+  QFMT_HD static constexpr uint8_t encode(float x, float scale) {
+    return is_zero(scale) ? uint8_t{0} : Number::encode(exact::div(x, scale));
+  }
+};
+
 }  // namespace qfmt::inline v0

@@ -5,8 +5,8 @@
 // split, the bytes are the same.
 #pragma once
 
-#include "qfmt/host/block_work.hpp"
 #include "qfmt/host/executor.hpp"
+#include "qfmt/host/nested_work.hpp"
 
 #include <array>
 

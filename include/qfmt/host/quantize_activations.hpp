@@ -12,6 +12,7 @@
 #include "qfmt/host/int8_options.hpp"
 #include "qfmt/host/simd/codec.hpp"
 
+#include <atomic>
 #include <cstring>
 
 namespace qfmt::inline v0::host {
@@ -20,8 +21,9 @@ namespace detail {
 
 /// Marks columns of a bitmap that other threads mark as well.
 inline void mark_outliers(uint32_t& word, uint32_t columns) {
-  if ((__atomic_load_n(&word, __ATOMIC_RELAXED) & columns) != columns)
-    __atomic_fetch_or(&word, columns, __ATOMIC_RELAXED);
+  std::atomic_ref const shared(word);
+  if ((shared.load(std::memory_order_relaxed) & columns) != columns)
+    shared.fetch_or(columns, std::memory_order_relaxed);
 }
 
 /// Marks the columns of one row that hold outliers.

@@ -5,7 +5,7 @@
 // run at the same time, and together they give the bytes of host::quantize.
 #pragma once
 
-#include "qfmt/host/block_work.hpp"
+#include "qfmt/host/nested_work.hpp"
 
 namespace qfmt::inline v0::host {
 

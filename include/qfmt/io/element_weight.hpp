@@ -56,8 +56,11 @@ constexpr std::optional<ElementLayout> layout_of_format() {
                     : scale == "f16"  ? Dtype::F16
                     : scale == "e4m3" ? Dtype::F8_E4M3
                                       : Dtype::U8;
-    if constexpr (S::bits == 8)
-      layout.codes = F::largest == E5M2::largest ? Dtype::F8_E5M2 : Dtype::F8_E4M3;
+    if constexpr (S::bits == 8) {
+      constexpr bool is_e5m2 = std::is_same_v<typename F::element, E5M2>;
+      static_assert(is_e5m2 || std::is_same_v<typename F::element, E4M3>);
+      layout.codes = is_e5m2 ? Dtype::F8_E5M2 : Dtype::F8_E4M3;
+    }
     if constexpr (requires { F::checkpoint_codes; }) {
       layout.is_native = false;
       layout.codes_ending = F::checkpoint_codes;

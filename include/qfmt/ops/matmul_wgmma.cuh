@@ -15,15 +15,15 @@ namespace qfmt::inline v0::device {
 ///     x: (m, w.cols())   y: (m, w.rows())   bias: (w.rows()) or null; row-major
 ///
 /// float16 or bfloat16; 16-level formats and Int8, f32 or nested scales; codes and x aligned to 16
-/// bytes; cols, row_stride and origin multiples of 64 (of 32 where blocks are shorter), of 64 for
-/// Int8. Weights are read once for every 128 rows of x. Stream-ordered; allocates nothing; may be
+/// bytes; cols, row_stride and origin multiples of 64 (4-bit: of 32 where blocks are shorter).
+/// Weights are read once for every 128 rows of x. Stream-ordered; allocates nothing; may be
 /// captured into a graph. Of options.tuning `cluster`, `blocks` and `columns` are used; tiles of
 /// 256 rows of x are for bfloat16 and 16-level formats.
 ///
 /// Determinism: run_to_run; no atomics. Numerics: those of device::matmul's fast kernel; in tiles
-/// of 256 rows of x each weight is multiplied by its scale, both rounded to T, and rounded once
-/// more. Errors: those of check_matmul; unsupported_shape for anything else, another GPU, or code
-/// that was not compiled for sm_90a; device_error with the cudaError_t.
+/// of 256 rows of x each weight is multiplied by its scale and rounded once more to T. Errors:
+/// those of check_matmul; unsupported_shape for anything else, another GPU, or code that was not
+/// compiled for sm_90a; device_error with the cudaError_t.
 template <SchemeSpec S, int Max, Element T>
   requires(sizeof(T) == 2)
 Status matmul_wgmma(MatrixParts<S, Max> const& w, T const* x, int64_t m, T* y,

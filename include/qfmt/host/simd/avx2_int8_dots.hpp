@@ -47,12 +47,6 @@ template <int N, int M, int... I>
    ...);
 }
 
-template <int N, int... I>
-[[gnu::always_inline]] QFMT_AVX2 inline void prefetch_rows(uint8_t const* p, int64_t stride,
-                                                           stl::integer_sequence<int, I...>) {
-  (prefetch(p + I * stride), ...);
-}
-
 [[gnu::always_inline]] QFMT_AVX2 inline int32_t total(__m256i x) {
   __m128i s = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
   s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
@@ -78,7 +72,7 @@ struct Int8Dots {
     for (auto& s : sums.of) s = _mm256_setzero_si256();
     int64_t i = 0;
     for (; i + 32 <= count; i += 32) {
-      if constexpr (M == 1) prefetch_rows<N>(w + N * w_stride + i, w_stride, of_w);
+      if constexpr (M == 1) prefetch_rows(w + N * w_stride + i, w_stride, of_w);
       auto const weights = load_codes<N>(w + i, w_stride, of_w);
       add_codes<N, M>(sums, magnitudes<N>(weights, of_w), weights,
                       load_codes<M>(x + i, x_stride, of_x), all);

@@ -51,12 +51,6 @@ template <int N, int M, int... I>
   ((sums.of[I] = _mm512_dpbusd_epi32(sums.of[I], w.of[I / M], x.of[I % M])), ...);
 }
 
-template <int N, int... I>
-[[gnu::always_inline]] QFMT_AVX512 inline void prefetch_rows(uint8_t const* p, int64_t stride,
-                                                             stl::integer_sequence<int, I...>) {
-  (prefetch(p + I * stride), ...);
-}
-
 struct Int8Dots {
   static constexpr int rows_of_x = 4;
   template <int M>
@@ -86,7 +80,7 @@ struct Int8Dots {
     for (auto& s : sums.of) s = _mm512_setzero_si512();
     int64_t i = 0;
     for (; i + 64 <= count; i += 64) {
-      if constexpr (M == 1) prefetch_rows<N>(w + N * w_stride + i, w_stride, of_w);
+      if constexpr (M == 1) prefetch_rows(w + N * w_stride + i, w_stride, of_w);
       auto const weights = biased<N>(load_codes<N>(w + i, w_stride, of_w), of_w);
       add_codes<N, M>(sums, weights, load_codes<M>(x + i, x_stride, of_x), all);
     }

@@ -5,7 +5,7 @@
 // level, without a kernel for each.
 #pragma once
 
-#include "qfmt/host/simd/instruction_sets.hpp"
+#include "qfmt/host/simd/compiler.hpp"
 #include "qfmt/host/simd/level.hpp"
 
 namespace qfmt::inline v0::host::simd {

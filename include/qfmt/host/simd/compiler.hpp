@@ -4,6 +4,8 @@
 // What SIMD kernels ask of a compiler beyond the standard, each with what is done without it.
 #pragma once
 
+#include "qfmt/config.hpp"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
 
@@ -24,10 +26,17 @@ namespace qfmt::inline v0::host::simd {
 
 /// Asks for the cache line of p, which need not exist, into the caches from Level on. A hint.
 template <int Level = 1>
-inline void prefetch([[maybe_unused]] void const* p) {
+[[gnu::always_inline]] inline void prefetch([[maybe_unused]] void const* p) {
 #if defined(__GNUC__)
   __builtin_prefetch(p, 0, 4 - Level);
 #endif
+}
+
+/// The same of several rows, each from p + I * stride on.
+template <int... I>
+[[gnu::always_inline]] inline void prefetch_rows(uint8_t const* p, int64_t stride,
+                                                 stl::integer_sequence<int, I...>) {
+  (prefetch(p + I * stride), ...);
 }
 
 /// The x86 levels that this CPU and its operating system offer.

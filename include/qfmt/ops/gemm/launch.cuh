@@ -10,7 +10,7 @@
 
 namespace qfmt::inline v0::gemm {
 
-/// Schemes and matrices: those of the streaming kernel, k in whole groups of 64 bytes of x.
+/// Schemes: those of the streaming kernel.
 template <SchemeSpec S>
 inline constexpr bool serves_scheme = stream::serves_scheme<S>;
 
@@ -97,34 +97,19 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
   Shape const shape = plan<S, T, Tuning>(w, m, device, options.tuning);
   if (shape.grid == 0) return {Errc::unsupported_shape};
 
-  stream::Operands<S, T, Max> operands;
+  auto const operands = stream::merge(w, tile_rows, x, m, y, bias);
   Maps<Max> maps{};
-  int64_t row = 0;
-  int64_t tile = 0;
-  for (int p = 0; p < w.count; ++p) {
-    if (w.part[p].rows == 0) continue;
-    if (w.part[p].rows > 0x7FFFFFFF) return {Errc::unsupported_shape};
-    stream::Part<S>& part = operands.part[operands.parts];
-    part = stream::part_of<S>(w.part[p]);
-    part.first_row = row;
-    part.first_tile = tile;
-    part.index = operands.parts++;
-    row += part.rows;
-    tile += ceil_div(part.rows, tile_rows);
+  for (int p = 0; p < operands.parts; ++p) {
+    auto const& part = operands.part[p];
+    if (part.rows > 0x7FFFFFFF) return {Errc::unsupported_shape};
     ptx::TensorMapShape const codes{.rows = part.rows,
-                                    .cols = w.cols() * S::bits / 8,
+                                    .cols = operands.k * S::bits / 8,
                                     .row_bytes = part.row_bytes,
                                     .element_bytes = 1,
                                     .tile_rows = tile_rows};
-    e = ptx::make_tensor_map(maps.codes[part.index], part.codes, codes);
+    e = ptx::make_tensor_map(maps.codes[p], part.codes, codes);
     if (e != cudaSuccess) return device::to_status(e);
   }
-  operands.x = x;
-  operands.y = y;
-  operands.bias = bias;
-  operands.m = m;
-  operands.n = row;
-  operands.k = w.cols();
   ptx::TensorMapShape const tile_of_x{.rows = m,
                                       .cols = operands.k,
                                       .row_bytes = operands.k * static_cast<int64_t>(sizeof(T)),

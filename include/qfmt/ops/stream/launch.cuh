@@ -44,6 +44,33 @@ constexpr Part<S> part_of(QuantizedMatrix<S const> const& w) {
   return part;
 }
 
+/// The operands of a launch that works on tile_rows rows of weights at a time: parts without rows
+/// are left out, and every tile lies within one part.
+template <SchemeSpec S, Element T, int Max>
+Operands<S, T, Max> merge(MatrixParts<S const, Max> const& w, int64_t tile_rows, T const* x,
+                          int64_t m, T* y, T const* bias) {
+  Operands<S, T, Max> operands;
+  int64_t row = 0;
+  int64_t tile = 0;
+  for (int p = 0; p < w.count; ++p) {
+    if (w.part[p].rows == 0) continue;
+    Part<S>& part = operands.part[operands.parts];
+    part = part_of<S>(w.part[p]);
+    part.first_row = row;
+    part.first_tile = tile;
+    part.index = operands.parts++;
+    row += part.rows;
+    tile += ceil_div(part.rows, tile_rows);
+  }
+  operands.x = x;
+  operands.y = y;
+  operands.bias = bias;
+  operands.m = m;
+  operands.n = row;
+  operands.k = w.cols();
+  return operands;
+}
+
 /// What the kernel of a tuning keeps in shared memory.
 template <SchemeSpec S, Element T, class Tuning, int Max>
 inline constexpr Pieces pieces_of{
@@ -104,25 +131,7 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
                      cudaStream_t stream) {
   Shape const shape = plan<S, T, Tuning>(w, m, device, options);
   if (shape.row_warps == 0) return {Errc::unsupported_shape};
-  Operands<S, T, Max> operands;
-  int64_t row = 0;
-  int64_t tile = 0;
-  for (int p = 0; p < w.count; ++p) {
-    if (w.part[p].rows == 0) continue;
-    Part<S>& part = operands.part[operands.parts];
-    part = part_of<S>(w.part[p]);
-    part.first_row = row;
-    part.first_tile = tile;
-    part.index = operands.parts++;
-    row += part.rows;
-    tile += ceil_div(part.rows, shape.row_warps * Tuning::rows_per_warp);
-  }
-  operands.x = x;
-  operands.y = y;
-  operands.bias = bias;
-  operands.m = m;
-  operands.n = row;
-  operands.k = w.cols();
+  Operands<S, T, Max> operands = merge(w, shape.row_warps * Tuning::rows_per_warp, x, m, y, bias);
   for (int64_t first = 0; first < m;) {  // a grid has at most 65535 blocks along y
     int64_t const passes = ceil_div(m - first, shape.x_rows);
     int64_t const now = passes < 0xFFFF ? passes : 0xFFFF;
