@@ -5,8 +5,8 @@
 //
 //   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
 //        -lcublas -lcublasLt -o matmul_bench
-//   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
-//   M,M]
+//   matmul_bench [--quick] [--variants] [--stream-variants] [--bnb LIBBITSANDBYTES] [--json FILE]
+//                [--shape N,K] [--m M,M]
 //
 // Not a Google Benchmark: contenders take turns within one process and one repetition, so that what
 // clocks and neighbours do meets all of them alike. Each is a CUDA graph of launches over weights
@@ -18,7 +18,6 @@
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
 #include "qfmt/ops/matmul_cublaslt.cuh"
-#include "qfmt/ops/matmul_wgmma.cuh"
 
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -216,7 +215,8 @@ void cublas(cublasHandle_t handle, T const* w, T const* x, T* y, int m, int n, i
 
 struct Settings {
   bool quick = false;
-  bool variants = false;
+  bool variants = false;         // of the tiled kernel
+  bool stream_variants = false;  // of the streaming kernel
   char const* bnb = nullptr;
   char const* json = nullptr;
   std::vector<std::pair<std::int64_t, std::int64_t>> shapes;
@@ -387,27 +387,53 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
             }
           });
     }
-    if (m > 32 && m <= 128)
+    if (m > 8 && m <= 64)
       add("qfmt nf4 nested, streamed", bytes_of<Nested>(n, k, m),
           [&, m](int s, cudaStream_t stream) {
-            require(device::matmul(nested[s], x, m, y, nullptr, {}, stream), "matmul");
+            MatmulOptions options;
+            options.tuning.cluster = 1;  // which the streaming kernel alone has
+            require(device::matmul(nested[s], x, m, y, nullptr, {}, stream, options), "matmul");
           });
-    if (limits.sm == 90 && m >= 8)
-      for (int const columns : {32, 64, 128, 256}) {
-        if (columns > 32 && columns >= 2 * m) continue;
-        for (int const cluster : {0, 1, 2}) {  // 0: chosen
-          if (cluster > 0 && !settings.variants) continue;
+    if (settings.variants && limits.sm == 90 && m >= 8)
+      for (int const columns : {16, 32, 64, 128, 256}) {
+        if (columns < m / 4 || columns >= 2 * m) continue;
+        for (bool const splits : {true, false}) {
           MatmulOptions options;
-          options.tuning = {.cluster = cluster, .columns = columns};
-          std::string name = "qfmt nf4 nested, wgmma " + std::to_string(columns);
-          if (cluster > 0) name += ", cluster " + std::to_string(cluster);
+          options.tuning.columns = columns;
+          std::string name = "qfmt nf4 nested, tiles of " + std::to_string(columns);
+          if (!splits) name += ", whole";
           add(name.c_str(), bytes_of<Nested>(n, k, m),
-              [&, m, options, name](int s, cudaStream_t stream) {
-                require(device::matmul_wgmma(nested[s], x, m, y, nullptr, stream, options),
+              [&, m, options, splits, name](int s, cudaStream_t stream) {
+                require(device::matmul(nested[s], x, m, y, nullptr,
+                                       splits ? workspace : Workspace{}, stream, options),
                         name.c_str());
               });
         }
       }
+    if (limits.sm == 90 && m > 32)
+      add("qfmt nf4 nested, decoded copy", bytes_of<Nested>(n, k, m),
+          [&, m](int s, cudaStream_t stream) {
+            require(device::matmul_dequantized(lt, nested[s], x, m, y, nullptr, workspace, stream),
+                    "matmul_dequantized");
+          });
+    if (settings.variants && limits.sm == 90) {
+      auto const tiled = [&]<class Tuning>(Tuning, char const* name) {
+        if (m < Tuning::columns / 2 || m > 4 * Tuning::columns) return;
+        add(name, bytes_of<Nested>(n, k, m), [&, m, name](int s, cudaStream_t stream) {
+          MatrixParts<Nested const, 1> parts;
+          parts.part[0] = nested[s];
+          parts.count = 1;
+          require(gemm::launch_matmul<Tuning, Nested>(
+                      parts, device::as_kernel_elements(x), m, device::as_kernel_elements(y),
+                      static_cast<bfloat16 const*>(nullptr), limits, {}, workspace, stream),
+                  name);
+        });
+      };
+      tiled(gemm::Tuning<16, 2>{}, "tiled 16, 2 groups");
+      tiled(gemm::Tuning<32, 2>{}, "tiled 32, 2 groups");
+      tiled(gemm::Tuning<32, 4>{}, "tiled 32, 4 groups");
+      tiled(gemm::Tuning<64, 2>{}, "tiled 64, 2 groups");
+    }
     Memory other;
     bool const large = n * k > (std::int64_t{1} << 27);
     bool const square = n == 8192 && k == 8192 && (m == 1 || m == 16 || m == 256 || m == 4096);
@@ -425,7 +451,7 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
       add_scheme(Scheme<Format<Int8>, RowWise>{}, bfloat16{}, "qfmt int8 rows");
       add_scheme(Scheme<Format<Int8>>{}, bfloat16{}, "qfmt int8/64");
     }
-    if (settings.variants) {
+    if (settings.stream_variants) {
       using stream::Tuning;
       MatmulOptions const usual{};
       MatmulOptions late = usual;
@@ -486,6 +512,8 @@ Settings parse(int argc, char** argv) {
       s.quick = true;
     } else if (a == "--variants") {
       s.variants = true;
+    } else if (a == "--stream-variants") {
+      s.stream_variants = true;
     } else if (a == "--bnb") {
       s.bnb = value();
     } else if (a == "--json") {

@@ -12,7 +12,6 @@
 #include "qfmt/ops/dequantized/rows.cuh"
 #include "qfmt/ops/int8_matmul.cuh"
 #include "qfmt/ops/matmul.cuh"
-#include "qfmt/ops/matmul_wgmma.cuh"
 #include "qfmt/ptx/bulk.cuh"
 #include "qfmt/ptx/cluster.cuh"
 #include "qfmt/ptx/mma.cuh"

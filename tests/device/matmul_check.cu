@@ -5,18 +5,15 @@
 // Where there is no GPU the tests compile it and it skips. By hand:
 //
 //   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include
-//   -DQFMT_TEST_CUBLASLT -DQFMT_TEST_WGMMA tests/device/matmul_check.cu -lcublasLt
+//   -DQFMT_TEST_CUBLASLT tests/device/matmul_check.cu -lcublasLt
 //
-// Without the definitions the products through cuBLASLt and matmul_wgmma are left out.
+// Without the definition the products through cuBLASLt are left out.
 // One line a group; exit code 1 where one fails.
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
 #include "qfmt/ops/matmul.cuh"
-#ifdef QFMT_TEST_WGMMA
-#include "qfmt/ops/matmul_wgmma.cuh"
-#endif
 #ifdef QFMT_TEST_CUBLASLT
 #include "qfmt/ops/matmul_cublaslt.cuh"
 #endif
@@ -345,33 +342,37 @@ void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
   report(name, passed);
 }
 
-#ifdef QFMT_TEST_WGMMA
-/// The tiled kernel in every tile and with every cluster; the same bits in each of many launches.
+/// The tiled kernel in every tile, with tiles split and whole; the same bits in each of many
+/// launches.
 template <SchemeSpec S, class T>
 void check_tiled(char const* name, std::int64_t n, std::int64_t k) {
   Weights<S> const w(n, k, 91);
-  for (int const columns : {32, 64, 128, 256}) {
+  Array<std::uint8_t> room(device::matmul_workspace_bytes<S, T>(300, 1 << 20, k));
+  room.poison();
+  for (int const columns : {16, 32, 64, 128, 256}) {
     bool const twice = columns == 256;  // weights are rounded twice
     if (twice && (!Bfloat16Like<T> || std::is_same_v<typename S::format, Int8>)) continue;
     double const limit = twice ? 2.5e-3 : bound<T, true>();
     double worst = 0;
     bool passed = true;
-    for (int const cluster : {1, 2, 4})
+    for (int const blocks : {-1, 0, 7, 61})
       for (std::int64_t const m : {1, 33, 130, 300}) {
         MatmulOptions options;
-        options.tuning = {.cluster = cluster, .columns = columns};
+        options.tuning = {.blocks = blocks > 0 ? blocks : 0, .columns = columns};
+        Workspace const workspace{blocks < 0 ? nullptr : room.data, room.size};
         auto const compute = [&](T const* x, T const* bias) {
           std::vector<T> first;
           for (int i = 0; i < 20; ++i) {
             Array<T> y(m * n);
             y.poison();
-            Status const s = device::matmul_wgmma(w.matrix, x, m, y.data, bias, nullptr, options);
+            Status const s =
+                device::matmul(w.matrix, x, m, y.data, bias, workspace, nullptr, options);
             if (!s) {
-              std::printf("matmul_wgmma: %s (%d)\n", message(s.code), s.native);
+              std::printf("matmul: %s (%d)\n", message(s.code), s.native);
               ++failures;
               return y.host();
             }
-            require(cudaDeviceSynchronize(), "matmul_wgmma");
+            require(cudaDeviceSynchronize(), "matmul");
             auto const got = y.host();
             if (i == 0) first = got;
             passed = passed && same<S>(got, first);
@@ -382,11 +383,10 @@ void check_tiled(char const* name, std::int64_t n, std::int64_t k) {
             std::max(worst, error_of_computed<S, T>(whole(w.matrix), m, m % 2 == 1, 0, compute));
       }
     char line[128];
-    std::snprintf(line, sizeof line, "%s, tiles of %d, clusters of 1, 2 and 4", name, columns);
+    std::snprintf(line, sizeof line, "%s, tiles of %d, whole and split", name, columns);
     report(line, passed && worst <= limit, worst, limit);
   }
 }
-#endif
 
 #ifdef QFMT_TEST_CUBLASLT
 /// Through a decoded copy, with a workspace for the whole of it and with one for a few rows.
@@ -510,14 +510,12 @@ int main() {
   check_batch_invariance<Nested>("batch invariance, 38144 x 1792", 38144, 1792);
   check_determinism<Nested>("nf4 nested: 1000 launches and a graph, the same bits", 1000);
   check_determinism<Plain>("nf4: 1000 launches and a graph, the same bits", 1000);
-#ifdef QFMT_TEST_WGMMA
   check_tiled<Nested, bfloat16>("wgmma: nf4 nested, bfloat16, 1000 x 4096", 1000, 4096);
   check_tiled<Plain, float16>("wgmma: nf4, float16, 129 x 11008", 129, 11008);
   check_tiled<Scheme<Format<NF4>, BlockSize<32>>, bfloat16>(
       "wgmma: nf4 blocks of 32, bfloat16, 64 x 7392", 64, 7392);
   check_tiled<Scheme<Format<Int8>, RowWise>, bfloat16>("wgmma: int8 rows, bfloat16, 300 x 4096",
                                                        300, 4096);
-#endif
 #ifdef QFMT_TEST_CUBLASLT
   cublasLtHandle_t handle = nullptr;
   if (cublasLtCreate(&handle) != CUBLAS_STATUS_SUCCESS) return 2;

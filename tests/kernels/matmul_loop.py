@@ -34,13 +34,14 @@ using Weights = qfmt::Scheme<qfmt::Format<qfmt::NF4>, qfmt::DoubleQuant<true>>;
 auto* kernel = qfmt::stream::matmul_kernel<Weights, qfmt::bfloat16, qfmt::stream::Tuning<%s>, 1>;
 """
 TILED = {  # Tuning of the tiled matmul: warpgroup products of its loop, a stage's
-    "32": 16,
+    "32, 3": 16,
+    "64, 3": 16,
     "128": 16,
-    "256, qfmt::gemm::ScaleAt::weights": 16,
+    "256, 2, qfmt::gemm::ScaleAt::weights": 16,
 }
 TILED_SOURCE = """
 #include "qfmt/format/nf4.hpp"
-#include "qfmt/ops/matmul_wgmma.cuh"
+#include "qfmt/ops/matmul.cuh"
 using Weights = qfmt::Scheme<qfmt::Format<qfmt::NF4>, qfmt::DoubleQuant<true>>;
 auto* kernel = qfmt::gemm::matmul_kernel<Weights, qfmt::bfloat16, qfmt::gemm::Tuning<%s>, 1>;
 """

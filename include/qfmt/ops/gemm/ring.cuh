@@ -34,7 +34,7 @@ class Ring {
       : shared_(shared), barriers_(barriers), places_(places) {}
 
   /// Called by one thread, before the block's first use and its fence_barrier_init.
-  __device__ void init() const {
+  __device__ void init(int consumer_warps) const {
     for (int i = 0; i < places_.count; ++i) {
       ptx::init_barrier(full(i), 1);
       ptx::init_barrier(empty(i), consumer_warps);
