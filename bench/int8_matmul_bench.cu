@@ -4,7 +4,7 @@
 // LLM.int8() on a GPU, y[M,N] = x[M,K] * w[N,K]^T in float16, beside cuBLAS in bfloat16, the raw
 // int8 product of cuBLASLt and bitsandbytes. (int8_matmul_bench.cpp is the host's.)
 //
-//   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include -I bench
+//   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include
 //        bench/int8_matmul_bench.cu -lcublas -lcublasLt -o int8_matmul_bench_cu
 //   int8_matmul_bench_cu [--quick] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m M,M]
 //                        [--threshold T,T] [--outliers TENTHS_OF_PERCENT,... at most 40]

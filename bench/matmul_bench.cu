@@ -3,8 +3,8 @@
 //
 // y = x * dequantize(w)^T on a GPU beside cuBLAS and bitsandbytes, and beside what memory allows.
 //
-//   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include -I bench
-//        bench/matmul_bench.cu -lcublas -lcublasLt -o matmul_bench
+//   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
+//        -lcublas -lcublasLt -o matmul_bench
 //   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
 //   M,M]
 //
