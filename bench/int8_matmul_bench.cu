@@ -18,7 +18,7 @@
 //   .../us   time of cuBLAS, of cuBLASLt's product alone, of bitsandbytes at the same threshold and
 //            outliers, over us; bitsandbytes above threshold 0 by `eager` on both sides
 //
-// bitsandbytes is its library's own kernels, called in the order of its Python (0.49,
+// bitsandbytes is its library's own kernels, called in the order of its Python (0.50.2,
 // backends/cuda/ops.py and backends/default/ops.py). Threshold 0: cint8_vector_quant, cigemmlt_32,
 // cdequant_mm_int32_fp16. Above: PyTorch's steps around these are reproduced with one plain kernel
 // or one CUB call for each eager operator that launches: abs, >=, any() read back by the host;
