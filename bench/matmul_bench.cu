@@ -31,60 +31,15 @@
 #include <string>
 #include <vector>
 
+#include "graph_clock.cuh"
+
 namespace {
 
 using namespace qfmt;
+using namespace bench;
 using T = __nv_bfloat16;
 using Plain = Scheme<Format<NF4>>;
 using Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
-
-constexpr int repetitions = 9;
-constexpr double graph_microseconds = 1500;
-
-void require(cudaError_t error, char const* what) {
-  if (error == cudaSuccess) return;
-  std::printf("%s: %s\n", what, cudaGetErrorString(error));
-  std::exit(2);
-}
-void require(Status status, char const* what) {
-  if (status) return;
-  std::printf("%s: %s (%d)\n", what, message(status.code), status.native);
-  std::exit(2);
-}
-
-__device__ std::uint32_t mix(std::uint64_t i, std::uint32_t seed) {
-  std::uint64_t z = (i + seed) * 0x9E3779B97F4A7C15ull;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-  return static_cast<std::uint32_t>(z ^ (z >> 31));
-}
-__global__ void fill_bytes(std::uint8_t* p, std::int64_t n, std::uint32_t seed) {
-  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
-       i += std::int64_t{gridDim.x} * blockDim.x)
-    p[i] = static_cast<std::uint8_t>(mix(static_cast<std::uint64_t>(i), seed));
-}
-template <class E>
-__global__ void fill_reals(E* p, std::int64_t n, float low, float high, std::uint32_t seed) {
-  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
-       i += std::int64_t{gridDim.x} * blockDim.x)
-    p[i] = from_float<E>(
-        low + (high - low) * static_cast<float>(mix(static_cast<std::uint64_t>(i), seed) >> 8) *
-                  0x1p-24f);
-}
-
-struct Memory {
-  std::vector<void*> blocks;
-  ~Memory() {
-    for (void* p : blocks) cudaFree(p);
-  }
-  template <class E>
-  E* get(std::int64_t n) {
-    void* p = nullptr;
-    require(cudaMalloc(&p, static_cast<std::size_t>(n) * sizeof(E)), "cudaMalloc");
-    blocks.push_back(p);
-    return static_cast<E*>(p);
-  }
-};
 
 /// Random codes and scales: every set of weights is another.
 template <SchemeSpec S>
@@ -102,72 +57,6 @@ QuantizedMatrix<S> random_matrix(Memory& memory, std::int64_t n, std::int64_t k,
     fill_reals<<<2048, 256>>>(w.values.scales.absmax, block_count<S>(n * k, k), .01f, .03f, seed);
   }
   return w;
-}
-
-struct Timed {
-  std::string name;
-  double bytes = 0;  // that must move in one launch
-  std::function<void(int set, cudaStream_t)> launch;
-  cudaGraphExec_t graph = nullptr;
-  int launches = 0;
-  std::vector<double> microseconds;
-  double median() const {
-    auto sorted = microseconds;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted.empty() ? 0 : sorted[sorted.size() / 2];
-  }
-};
-
-struct Clock {
-  cudaStream_t stream = nullptr;
-  cudaEvent_t begin = nullptr, end = nullptr;
-  Clock() {
-    require(cudaStreamCreate(&stream), "stream");
-    require(cudaEventCreate(&begin), "event");
-    require(cudaEventCreate(&end), "event");
-  }
-  template <class Work>
-  double microseconds(Work work) {
-    require(cudaEventRecord(begin, stream), "record");
-    work();
-    require(cudaEventRecord(end, stream), "record");
-    require(cudaEventSynchronize(end), "run");
-    float ms = 0;
-    require(cudaEventElapsedTime(&ms, begin, end), "elapsed");
-    return 1e3 * static_cast<double>(ms);
-  }
-};
-
-void capture(Timed& t, int sets, Clock& clock) {
-  auto const once = [&] {
-    for (int s = 0; s < sets; ++s) t.launch(s, clock.stream);
-  };
-  once();
-  double const each = clock.microseconds(once) / sets;
-  int const rounds =
-      std::clamp(static_cast<int>(graph_microseconds / std::max(1., each * sets)), 1, 200);
-  t.launches = rounds * sets;
-  cudaGraph_t graph = nullptr;
-  require(cudaStreamBeginCapture(clock.stream, cudaStreamCaptureModeThreadLocal), "capture");
-  for (int r = 0; r < rounds; ++r) once();
-  require(cudaStreamEndCapture(clock.stream, &graph), "capture");
-  require(cudaGraphInstantiate(&t.graph, graph, 0), "instantiate");
-  require(cudaGraphDestroy(graph), "destroy");
-  require(cudaGraphLaunch(t.graph, clock.stream), "warm up");
-  require(cudaStreamSynchronize(clock.stream), t.name.c_str());
-}
-
-void measure(std::vector<Timed>& contenders, int sets, Clock& clock) {
-  for (Timed& t : contenders) capture(t, sets, clock);
-  constexpr int warm_up = 3;  // the clock has fallen while weights were made
-  for (int r = -warm_up; r < repetitions; ++r)
-    for (Timed& t : contenders) {
-      double const us = clock.microseconds([&] {
-        require(cudaGraphLaunch(t.graph, clock.stream), "launch");
-      }) / t.launches;
-      if (r >= 0) t.microseconds.push_back(us);
-    }
-  for (Timed& t : contenders) cudaGraphExecDestroy(t.graph);
 }
 
 // --- Contenders
@@ -496,13 +385,6 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
   }
 }
 
-std::vector<std::int64_t> numbers(char const* text) {
-  std::vector<std::int64_t> r;
-  for (char* end = nullptr; *text != 0; text = *end == ',' ? end + 1 : end)
-    r.push_back(std::strtoll(text, &end, 10));
-  return r;
-}
-
 Settings parse(int argc, char** argv) {
   Settings s;
   for (int i = 1; i < argc; ++i) {
@@ -546,21 +428,21 @@ Settings parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  Bench bench(parse(argc, argv));
+  Bench run(parse(argc, argv));
   cudaDeviceProp p{};
   require(cudaGetDeviceProperties(&p, 0), "device");
   std::printf("%s, %d multiprocessors, CUDA %d\n", p.name, p.multiProcessorCount, CUDART_VERSION);
-  bench.ceilings();
-  if (bench.settings.json != nullptr) {
-    bench.json = std::fopen(bench.settings.json, "w");
-    if (bench.json != nullptr)
-      std::fprintf(bench.json, "{\"device\": \"%s\", \"copy_gb_s\": %.1f, \"rows\": [", p.name,
-                   bench.copy);
+  run.ceilings();
+  if (run.settings.json != nullptr) {
+    run.json = std::fopen(run.settings.json, "w");
+    if (run.json != nullptr)
+      std::fprintf(run.json, "{\"device\": \"%s\", \"copy_gb_s\": %.1f, \"rows\": [", p.name,
+                   run.copy);
   }
-  for (auto const& [n, k] : bench.settings.shapes) bench.shape(n, k);
-  if (bench.json != nullptr) {
-    std::fprintf(bench.json, "\n]}\n");
-    std::fclose(bench.json);
+  for (auto const& [n, k] : run.settings.shapes) run.shape(n, k);
+  if (run.json != nullptr) {
+    std::fprintf(run.json, "\n]}\n");
+    std::fclose(run.json);
   }
   return 0;
 }

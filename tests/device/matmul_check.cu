@@ -7,8 +7,8 @@
 //   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include
 //   -DQFMT_TEST_CUBLASLT tests/device/matmul_check.cu -lcublasLt
 //
-// Without the definition the products through cuBLASLt are left out.
-// One line a group; exit code 1 where one fails.
+// Without the definition the products through cuBLASLt are left out. One line a group; exit code 1
+// where one fails. With --quick a little of everything, for compute-sanitizer.
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
@@ -32,6 +32,7 @@ namespace {
 using namespace qfmt;
 
 int failures = 0;
+bool quick = false;
 
 void require(cudaError_t error, char const* what) {
   if (error == cudaSuccess) return;
@@ -225,10 +226,13 @@ void check_shapes(char const* name,
                   std::vector<std::pair<std::int64_t, std::int64_t>> const& shapes,
                   std::vector<std::int64_t> const& ms) {
   double worst = 0;
-  for (auto const& [n, k] : shapes) {
+  for (auto [n, k] : shapes) {
+    if (quick)
+      n = std::min<std::int64_t>(n, 40), k = k % 64 == 0 ? std::min<std::int64_t>(k, 512) : k;
     Weights<S> const w(n, k, 5);
     for (auto const m : ms)
       for (bool const bias : {false, true}) {
+        if (quick && (m > 33 || bias != (m % 2 == 0))) continue;
         double const e = error_of<S, T>(whole(w.matrix), m, bias, {});
         if (e > bound<T, Streams>())
           std::printf("  %s %lld x %lld m %lld: %.3g\n", name, (long long)n, (long long)k,
@@ -284,7 +288,8 @@ bool same(std::vector<T> const& a, std::vector<T> const& b) {
 template <SchemeSpec S>
 void check_determinism(char const* name, int launches) {
   using T = bfloat16;
-  std::int64_t const n = 4096, k = 4096;
+  std::int64_t const n = quick ? 64 : 4096, k = quick ? 512 : 4096;
+  if (quick) launches = 20;
   Weights<S> const w(n, k, 31);
   bool passed = true;
   for (std::int64_t const m : {1, 16, 64}) {
@@ -327,8 +332,9 @@ void check_determinism(char const* name, int launches) {
 template <SchemeSpec S>
 void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
   using T = bfloat16;
+  if (quick) n = 64, k = 512;
   Weights<S> const w(n, k, 51);
-  std::int64_t const most = 257;
+  std::int64_t const most = quick ? 65 : 257;
   Array<T> x(most * k);
   fill_reals<<<blocks_for(x.size), 256>>>(x.data, x.size, -1.f, 1.f, 53);
   MatmulOptions options;
@@ -346,6 +352,7 @@ void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
 /// launches.
 template <SchemeSpec S, class T>
 void check_tiled(char const* name, std::int64_t n, std::int64_t k) {
+  if (quick) n = std::min<std::int64_t>(n, 129), k = std::min<std::int64_t>(k, 1024);
   Weights<S> const w(n, k, 91);
   Array<std::uint8_t> room(device::matmul_workspace_bytes<S, T>(300, 1 << 20, k));
   room.poison();
@@ -357,12 +364,13 @@ void check_tiled(char const* name, std::int64_t n, std::int64_t k) {
     bool passed = true;
     for (int const blocks : {-1, 0, 7, 61})
       for (std::int64_t const m : {1, 33, 130, 300}) {
+        if (quick && m > 33) continue;
         MatmulOptions options;
         options.tuning = {.blocks = blocks > 0 ? blocks : 0, .columns = columns};
         Workspace const workspace{blocks < 0 ? nullptr : room.data, room.size};
         auto const compute = [&](T const* x, T const* bias) {
           std::vector<T> first;
-          for (int i = 0; i < 20; ++i) {
+          for (int i = 0; i < (quick ? 2 : 20); ++i) {
             Array<T> y(m * n);
             y.poison();
             Status const s =
@@ -399,6 +407,7 @@ void check_dequantized(char const* name, cublasLtHandle_t handle, MatrixParts<S,
   double worst = 0;
   for (std::int64_t const bytes : {best, 5 * row, row})
     for (std::int64_t const m : {1, 7, 33, 64, 257}) {
+      if (quick && m != 7 && m != 33) continue;
       if (bytes == row && m != 33) continue;  // a product for each row
       Array<std::uint8_t> workspace(bytes);
       worst = std::max(worst,
@@ -449,8 +458,9 @@ void check_overflow() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  quick = argc > 1 && std::strcmp(argv[1], "--quick") == 0;
   int devices = 0;
   if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
     std::printf("no GPU: skipped\n");

@@ -217,6 +217,17 @@ TEST_CASE("LLM.int8(): quantized activations are the host's", "[int8]") {
   }
 }
 
+TEST_CASE("LLM.int8(): no activations have no outlier columns", "[int8]") {
+  DeviceBuffer<float> const absmax(1);
+  DeviceBuffer<uint32_t> const outliers(std::vector<uint32_t>{~0u, ~0u});
+  DeviceBuffer<uint8_t> const codes(40);
+  QuantizedActivations<> a;
+  a.values = {{codes.data(), {absmax.data(), 40}, 0}, 0, 40};
+  a.outliers = outliers.data();
+  REQUIRE(device::quantize_activations(static_cast<float const*>(nullptr), 6.f, a, nullptr));
+  CHECK(outliers.host() == std::vector<uint32_t>{0, 0});
+}
+
 TEST_CASE("LLM.int8(): empty products and refusals", "[int8]") {
   Layer<float> layer(3, 40, 15);
   auto const w = place<LlmInt8>(layer.storage.data(), 3, 40);

@@ -22,13 +22,14 @@ namespace detail {
 template <Element T>
 Status quantize_int8_rows(T const* x, int64_t rows, int64_t cols, int64_t written, float threshold,
                           QuantizedActivations<> const& out, cudaStream_t stream) {
-  if (rows == 0 || cols == 0) return {};
+  if (cols == 0) return {};
   if (threshold > 0.f) {
     int64_t const bytes = ceil_div(cols, outlier_word_bits) * int64_t{sizeof(uint32_t)};
     cudaError_t const cleared =
         cudaMemsetAsync(out.outliers, 0, static_cast<size_t>(bytes), stream);
     if (cleared != cudaSuccess) return to_status(cleared);
   }
+  if (rows == 0) return {};
   QuantizedMatrix<LlmInt8> const& a = out.values;
   int8::QuantizeTask<T> const task{
       .x = x,
@@ -94,7 +95,7 @@ Status quantize_activations(T const* x, float threshold, QuantizedActivations<> 
   QuantizedMatrix<LlmInt8> const& a = out.values;
   Status const s = detail::quantize_int8_rows(as_kernel_elements(x), a.rows, a.cols, a.cols,
                                               threshold, out, stream);
-  if (!s || !(threshold > 0.f) || a.cols == 0) return s;
+  if (!s || !(threshold > 0.f) || a.rows == 0 || a.cols == 0) return s;
   return launch(int8::clear_outliers_kernel<256>, {.blocks = a.rows, .threads = 256}, stream, out);
 }
 
