@@ -8,7 +8,8 @@
 #include "qfmt/codec/check_int8_matmul.hpp"
 #include "qfmt/device/arguments.cuh"
 #include "qfmt/device/launch.cuh"
-#include "qfmt/ops/int8/generic_kernel.cuh"
+#include "qfmt/ops/device_limits.cuh"
+#include "qfmt/ops/int8/launch.cuh"
 #include "qfmt/ops/int8/quantize_kernel.cuh"
 
 namespace qfmt::inline v0::device {
@@ -42,9 +43,9 @@ Status quantize_int8_rows(T const* x, int64_t rows, int64_t cols, int64_t writte
                 stream, task, out);
 }
 
-/// The product of quantized activations: the place that chooses a kernel.
+/// The product by the kernel that is right everywhere.
 template <Element T>
-Status int8_product(int8::Product<T> const& p, cudaStream_t stream) {
+Status generic_int8_product(int8::Product<T> const& p, cudaStream_t stream) {
   constexpr int64_t most = int64_t{0xFFFF} * int8::generic_rows;  // a grid's blocks along y
   int64_t const m = p.a.values.rows;
   for (int64_t first = 0; first < m; first += most) {
@@ -60,6 +61,18 @@ Status int8_product(int8::Product<T> const& p, cudaStream_t stream) {
     if (Status const s = launch(int8::matmul_kernel<T>, shape, stream, now); !s) return s;
   }
   return {};
+}
+
+/// The product of quantized activations: the place that chooses a kernel.
+template <Element T>
+Status int8_product(int8::Product<T> const& p, cudaStream_t stream) {
+  DeviceLimits limits;
+  if (Status const s = device_limits(limits); !s) return s;
+  if (int8::serves(p, limits)) {
+    Status const s = int8::launch_tiled(p, {}, limits, stream);
+    if (s.code != Errc::unsupported_shape) return s;
+  }
+  return generic_int8_product(p, stream);
 }
 
 /// Of arguments that were checked, and kernels' element types.

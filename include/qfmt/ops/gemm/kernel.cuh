@@ -30,14 +30,6 @@ struct Tuning {
   static constexpr int x_bytes = Columns * 128;  ///< of a step
 };
 
-/// False in device code for anything but sm_90a, where these kernels are empty; the host asks the
-/// compiled kernel for its launch bound.
-#if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
-inline constexpr bool has_warpgroups = false;
-#else
-inline constexpr bool has_warpgroups = true;
-#endif
-
 /// The sums of a warpgroup, each group's products multiplied by its scale in f32.
 template <class Tuning>
 class Accumulators {

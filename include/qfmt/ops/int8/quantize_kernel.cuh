@@ -86,6 +86,7 @@ __launch_bounds__(quantize_threads) __global__
   using Values = thread::ElementPack<T, pack>;
   __shared__ uint32_t peaks[warps];
   ptx::wait_for_dependencies();
+  ptx::launch_dependents();  // a product may bring its weights meanwhile
 
   T const* const row = task.x + int64_t{blockIdx.x} * task.cols;
   auto const regular = static_cast<uint32_t>(task.regular);
