@@ -120,11 +120,17 @@ Status quantize_activations(T const* x, float threshold, QuantizedActivations<> 
 /// the data, so a captured graph stays right when other columns become outlier columns.
 ///
 /// One kernel quantizes x (after a clearing of the bitmap, where there is a threshold), one
-/// multiplies. Today that is a kernel that is right everywhere and far from fast. Numerics: the
-/// bits of host::int8_matmul. Determinism: gpu_to_gpu.
+/// multiplies and adds the outlier columns. In code compiled for sm_90a that is the tensor cores'
+/// kernel where rows of w and the workspace are aligned to 16 bytes (row_stride and origin
+/// multiples of 16) and cols <= 2^17; else a kernel that is right everywhere and far from fast.
 ///
-/// Workspace: int8_matmul_workspace_bytes(m, w.cols) bytes of device memory, aligned to 4. Errors:
-/// those of check_int8_matmul; device_error with the cudaError_t.
+/// Numerics: the products of codes are summed exactly. Without outlier columns, for f32, and from
+/// the second kernel, the bits of host::int8_matmul; else the tensor cores add the products of
+/// 16-bit outliers, exact, to the scaled sum in f32, in another order and without a rounding of
+/// each. Determinism: gpu_to_gpu where the bits are the host's, else run_to_run.
+///
+/// Workspace: int8_matmul_workspace_bytes(m, w.cols) bytes of device memory, aligned to 4 (16 for
+/// the faster kernel). Errors: those of check_int8_matmul; device_error with the cudaError_t.
 template <Element T>
 Status int8_matmul(QuantizedMatrix<LlmInt8 const> w, std::type_identity_t<OutlierWeights<T>> kept,
                    T const* x, int64_t m, T* y, std::type_identity_t<T> const* bias,

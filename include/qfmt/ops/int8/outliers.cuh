@@ -9,7 +9,7 @@
 #include "qfmt/device/warp/lanes.cuh"
 #include "qfmt/ops/gemm/ring.cuh"
 #include "qfmt/ops/int8/generic_kernel.cuh"
-#include "qfmt/ops/int8/shape.hpp"
+#include "qfmt/ops/int8/shape.cuh"
 #include "qfmt/ptx/wgmma.cuh"
 
 namespace qfmt::inline v0 {

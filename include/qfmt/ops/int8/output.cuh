@@ -74,6 +74,28 @@ struct RowPair {
   }
 };
 
+/// The absmax of a tile's rows of x, dealt out to the lanes of a warp.
+template <int Columns>
+class ColumnScales {
+ public:
+  /// absmax: (columns), of those that exist
+  __device__ ColumnScales(float const* absmax, int64_t columns) {
+#pragma unroll
+    for (int i = 0; i < count; ++i) {
+      int const column = i * warp::size + warp::lane();
+      mine_[i] = column < columns && column < Columns ? absmax[column] : 0.f;
+    }
+  }
+  /// Of column 8j + c; called by the whole warp, with one j.
+  __device__ float operator()(int j, int c) const {
+    return __shfl_sync(warp::all_lanes, mine_[j / 4], j % 4 * 8 + c);
+  }
+
+ private:
+  static constexpr int count = (Columns + warp::size - 1) / warp::size;
+  float mine_[count];
+};
+
 /// The warp's part of a tile of y, written: value(i) is lane 4g + t's i-th, of row g + 8h of its
 /// sixteen and column 8j + 2t + e for i = 4j + 2h + e.
 ///     y: at the tile's first row of x and the warp's first row of weights; row_length apart
@@ -131,29 +153,35 @@ __device__ void finish(Product<T> const& p, TiledShape const& shape, int64_t row
   int64_t const n = row + first_row;
   int64_t const left = p.a.values.rows - first_m;
   RowPair const pair(p, shape, n + lane / 4);
-  float const* const absmax = p.a.values.values.scales.absmax + first_m;
-  auto const absmax_of = [&](int i) {
-    int const column = i / 4 * 8 + lane % 4 * 2 + i % 2;
-    return column < left ? absmax[column] : 0.f;
-  };
-  T* const y = p.y + first_m * p.w.rows + n;
+  ColumnScales<Columns> const scales(p.a.values.values.scales.absmax + first_m, left);
   float sum[half];
-  if constexpr (sizeof(T) == 2) {
+  auto const scale = [&](float const(&bias)[2]) {
 #pragma unroll
-    for (int i = 0; i < half; ++i)
-      sum[i] = int8_product(sums[i], pair.factor[i / 2 % 2], absmax_of(i), 0.f, 0.f);
+    for (int j = 0; j < Columns / 8; ++j)
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        float const absmax = scales(j, lane % 4 * 2 + e);
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+          float& s = sum[4 * j + 2 * h + e];
+          s = int8_product(sums[4 * j + 2 * h + e], pair.factor[h], absmax, s, bias[h]);
+        }
+      }
+  };
+#pragma unroll
+  for (float& s : sum) s = 0.f;
+  T* const y = p.y + first_m * p.w.rows + n;
+  if constexpr (sizeof(T) == 2) {  // room for one set of sums: the products go onto the scaled ones
+    constexpr float no_bias[2] = {};
+    scale(no_bias);
     if (marks.columns > 0) add_outliers<T>(marks, place, turn, group, sum);
     write_tile<Columns>(y, p.w.rows, p.w.rows - n, left, lines, [&](int i) {
       return from_float<T>(exact::add(sum[i], pair.bias[i / 2 % 2]));
     });
   } else {
-#pragma unroll
-    for (int i = 0; i < half; ++i) sum[i] = 0.f;
     if (marks.columns > 0) add_outliers<T>(marks, place, turn, group, sum);
-    write_tile<Columns>(y, p.w.rows, p.w.rows - n, left, lines, [&](int i) {
-      return int8_product(sums[i], pair.factor[i / 2 % 2], absmax_of(i), sum[i],
-                          pair.bias[i / 2 % 2]);
-    });
+    scale(pair.bias);
+    write_tile<Columns>(y, p.w.rows, p.w.rows - n, left, lines, [&](int i) { return sum[i]; });
   }
 }
 

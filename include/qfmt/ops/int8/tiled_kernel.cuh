@@ -134,6 +134,7 @@ __launch_bounds__(gemm::has_warpgroups ? gemm::threads : 32, 1) __global__
     void tiled_kernel(__grid_constant__ Product<T> const p, __grid_constant__ TiledMaps const maps,
                       __grid_constant__ TiledShape const shape) {
   if constexpr (gemm::has_warpgroups) {
+    constexpr bool shares = Columns <= most_shared_columns;
     uint8_t* const shared = ptx::dynamic_shared();
     auto* const barriers = reinterpret_cast<ptx::Barrier*>(shared + shape.barriers_at);
     auto* const marked = reinterpret_cast<uint32_t*>(shared + shape.marks_at);
@@ -178,7 +179,7 @@ __launch_bounds__(gemm::has_warpgroups ? gemm::threads : 32, 1) __global__
         // The second chunk finds room only behind the cluster's barriers.
         int const ahead = marks.columns < chunk_columns<T> ? marks.columns : chunk_columns<T>;
         if (gathers) gather_columns(0, ahead);
-        if (shape.cluster > 1) meet_collection<Columns>();
+        if (shares && shape.cluster > 1) meet_collection<Columns>();
         if (gathers) gather_columns(ahead, marks.columns);
       }
     } else {
@@ -188,7 +189,7 @@ __launch_bounds__(gemm::has_warpgroups ? gemm::threads : 32, 1) __global__
       for (int index = work.first; index < shape.tiles; index += work.step) {
         int32_t sums[Columns / 2];
         add_codes(work, warp / 4, marks, ring, turn, sums);
-        if (shape.cluster > 1) {
+        if (shares && shape.cluster > 1) {
           collect(reinterpret_cast<int32_t*>(shared + shape.scratch_at), work.rank, shape.cluster,
                   sums);
           if (work.rank != 0) continue;

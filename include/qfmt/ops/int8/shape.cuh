@@ -20,6 +20,8 @@ inline constexpr int gather_warps = 3;   ///< that bring values of outlier colum
 inline constexpr int scratch_regs = 16;  ///< of each multiplying thread, that scratch has room for
 inline constexpr int scratch_bytes = gemm::consumer_warps * 32 * scratch_regs * 4;
 
+inline constexpr int most_shared_columns = 128;  ///< of a tile whose k blocks share
+
 /// An outlier column of x, and where its weights were kept: -1 where they were not.
 struct OutlierColumn {
   int32_t column;
@@ -77,9 +79,9 @@ struct Division {
 /// Rows of x in a tile: the narrowest that takes all of them; beyond 128 rows the wider tile,
 /// unless multiprocessors would idle for longer than it saves.
 constexpr int tile_columns(int64_t rows, int64_t m, bool wide, DeviceLimits const& device) {
-  for (int const columns : {16, 32, 64, 128})
-    if (m <= columns) return columns;
-  if (!wide) return 128;
+  int narrowest = 16;
+  while (narrowest < 128 && narrowest < m) narrowest *= 2;
+  if (m <= 128 || !wide) return narrowest;
   int64_t const row_tiles = ceil_div(rows, gemm::tile_rows);
   auto const rounds = [&](int columns) {
     return ceil_div(row_tiles * ceil_div(m, columns), device.multiprocessors);
@@ -108,6 +110,7 @@ constexpr TiledShape divide(int64_t rows, int64_t cols, int64_t m, bool outliers
     while (cluster < 4 && shape.tiles * cluster * 2 <= device.multiprocessors) cluster *= 2;
   }
   while (cluster > shape.stages) cluster /= 2;
+  if (columns > most_shared_columns) cluster = 1;
   shape.cluster = cluster;
   int const most = division.blocks != 0 ? division.blocks : device.multiprocessors;
   shape.grid = cluster > 1 ? shape.tiles * cluster : shape.tiles < most ? shape.tiles : most;
