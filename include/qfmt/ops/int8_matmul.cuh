@@ -24,8 +24,9 @@ template <Element T>
 Status quantize_int8_rows(T const* x, int64_t rows, int64_t cols, int64_t written, float threshold,
                           QuantizedActivations<> const& out, cudaStream_t stream) {
   if (rows == 0 || cols == 0) return {};
-  if (threshold > 0.f) {
-    int64_t const bytes = ceil_div(cols, outlier_word_bits) * int64_t{sizeof(uint32_t)};
+  int64_t const words = threshold > 0.f ? ceil_div(cols, outlier_word_bits) : 0;
+  if (words > 0 && rows > 1) {
+    int64_t const bytes = words * int64_t{sizeof(uint32_t)};
     cudaError_t const cleared =
         cudaMemsetAsync(out.outliers, 0, static_cast<size_t>(bytes), stream);
     if (cleared != cudaSuccess) return to_status(cleared);
@@ -38,7 +39,8 @@ Status quantize_int8_rows(T const* x, int64_t rows, int64_t cols, int64_t writte
       .whole_packs = is_aligned(x, 16) && cols * int64_t{sizeof(T)} % 16 == 0,
       .whole_words =
           is_aligned(a.values.codes + a.origin, 4) && a.row_stride % 4 == 0 && written % 4 == 0,
-      .regular = largest_regular<T>(threshold)};
+      .regular = largest_regular<T>(threshold),
+      .cleared = rows == 1 ? words : 0};
   return launch(int8::quantize_kernel<T>, {.blocks = rows, .threads = int8::quantize_threads},
                 stream, task, out);
 }
@@ -119,7 +121,8 @@ Status quantize_activations(T const* x, float threshold, QuantizedActivations<> 
 /// done, allocates nothing, waits for nothing, reads nothing back; the launches do not depend on
 /// the data, so a captured graph stays right when other columns become outlier columns.
 ///
-/// One kernel quantizes x (after a clearing of the bitmap, where there is a threshold), one
+/// One kernel quantizes x (of several rows after a clearing of the bitmap, where there is a
+/// threshold), one
 /// multiplies and adds the outlier columns. In code compiled for sm_90a that is the tensor cores'
 /// kernel where rows of w and the workspace are aligned to 16 bytes (row_stride and origin
 /// multiples of 16) and cols <= 2^17; else a kernel that is right everywhere and far from fast.

@@ -134,8 +134,34 @@ __device__ int list_columns(Marks const& marks, int first, int most, OutlierWeig
   return found;
 }
 
-/// Fills a chunk with the listed columns of a tile, zeros in rows that do not exist and, for the
-/// tensor cores, behind the last column. `thread` of gather_warps * 32.
+/// Weights of N outlier columns of row n, and values of x: all loads before any conversion.
+template <int N, Element T>
+__device__ void gather_weights(Product<T> const& p, TiledShape const& shape, int64_t n,
+                               OutlierColumn const (&columns)[N], T (&values)[N]) {
+  uint8_t const* const codes = p.w.values.codes + p.w.origin + n * p.w.row_stride;
+  bool const keeps = p.kept.values != nullptr && p.kept.count > 0;
+  float const absmax = p.w.values.scales.absmax[shape.first_scale + n * shape.scale_step];
+  uint8_t code[N];
+#pragma unroll
+  for (int i = 0; i < N; ++i) code[i] = codes[columns[i].column];
+  if (keeps) {
+    T const* const kept = p.kept.values + n * p.kept.row_stride;
+#pragma unroll
+    for (int i = 0; i < N; ++i) values[i] = kept[columns[i].kept_at < 0 ? 0 : columns[i].kept_at];
+  }
+#pragma unroll
+  for (int i = 0; i < N; ++i)
+    if (columns[i].kept_at < 0) values[i] = from_float<T>(Int8::decode(code[i], absmax));
+}
+template <int N, Element T>
+__device__ void gather_activations(T const* x, OutlierColumn const (&columns)[N], T (&values)[N]) {
+#pragma unroll
+  for (int i = 0; i < N; ++i) values[i] = x[columns[i].column];
+}
+
+/// Fills a chunk with the `found` listed columns of a tile, one at least; for the tensor cores,
+/// zeros behind them. Rows that do not exist hold what the last one does. `thread` of gather_warps
+/// * 32.
 ///     row, first_m: where the tile begins
 template <int Columns, Element T>
 __device__ void gather(Product<T> const& p, TiledShape const& shape, int64_t row, int64_t first_m,
@@ -144,30 +170,29 @@ __device__ void gather(Product<T> const& p, TiledShape const& shape, int64_t row
   constexpr int per_word = 4 / static_cast<int>(sizeof(T));
   constexpr int rows = gemm::tile_rows + Columns;
   int const units = sizeof(T) == 2 ? 8 : (found + per_unit - 1) / per_unit;
+  auto const at_most = [](int64_t i, int64_t count) { return i < count ? i : count - 1; };
   for (int task = thread; task < rows * units; task += gather_warps * warp::size) {
     int const unit = task / rows;
     int const r = task % rows;
-    bool const of_weights = r < gemm::tile_rows;
-    int64_t const n = row + r;
-    int64_t const m = first_m + r - gemm::tile_rows;
-    bool const exists = of_weights ? n < p.w.rows : m < p.a.values.rows;
-    uint8_t const* const codes = p.w.values.codes + p.w.origin + n * p.w.row_stride;
-    T const* const x = p.x + m * p.w.cols;
-    float const absmax = of_weights && exists
-                             ? p.w.values.scales.absmax[shape.first_scale + n * shape.scale_step]
-                             : 0.f;
+    int const first = unit * per_unit;
     uint32_t words[4] = {};
+    if (first < found) {
+      OutlierColumn columns[per_unit];
 #pragma unroll
-    for (int i = 0; i < per_unit; ++i) {
-      int const at = unit * per_unit + i;
-      T value = from_float<T>(0.f);
-      if (exists && at < found) {
-        OutlierColumn const c = list[at];
-        value = of_weights
-                    ? from_float<T>(outlier_weight(codes, absmax, p.kept, n, c.column, c.kept_at))
-                    : x[c.column];
+      for (int i = 0; i < per_unit; ++i)
+        columns[i] = list[first + i < found ? first + i : found - 1];
+      T values[per_unit];
+      if (r < gemm::tile_rows) {
+        gather_weights(p, shape, at_most(row + r, p.w.rows), columns, values);
+      } else {
+        int64_t const m = at_most(first_m + r - gemm::tile_rows, p.a.values.rows);
+        gather_activations(p.x + m * p.w.cols, columns, values);
       }
-      words[i / per_word] |= static_cast<uint32_t>(element_bits(value)) << i % per_word * 16;
+#pragma unroll
+      for (int i = 0; i < per_unit; ++i) {
+        uint32_t const bits = first + i < found ? element_bits(values[i]) : 0u;
+        words[i / per_word] |= bits << i % per_word * 16;
+      }
     }
     *reinterpret_cast<uint4*>(to + r * 128 + (unit ^ (r % 8)) * 16) =
         uint4{words[0], words[1], words[2], words[3]};

@@ -155,32 +155,36 @@ __device__ void finish(Product<T> const& p, TiledShape const& shape, int64_t row
   RowPair const pair(p, shape, n + lane / 4);
   ColumnScales<Columns> const scales(p.a.values.values.scales.absmax + first_m, left);
   float sum[half];
-  auto const scale = [&](float const(&bias)[2]) {
+  auto const for_each_pair = [&](auto const& body) {  // (first of two sums, absmax of their column)
 #pragma unroll
     for (int j = 0; j < Columns / 8; ++j)
 #pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        float const absmax = scales(j, lane % 4 * 2 + e);
-#pragma unroll
-        for (int h = 0; h < 2; ++h) {
-          float& s = sum[4 * j + 2 * h + e];
-          s = int8_product(sums[4 * j + 2 * h + e], pair.factor[h], absmax, s, bias[h]);
-        }
-      }
+      for (int e = 0; e < 2; ++e) body(4 * j + e, scales(j, lane % 4 * 2 + e));
   };
-#pragma unroll
-  for (float& s : sum) s = 0.f;
   T* const y = p.y + first_m * p.w.rows + n;
   if constexpr (sizeof(T) == 2) {  // room for one set of sums: the products go onto the scaled ones
-    constexpr float no_bias[2] = {};
-    scale(no_bias);
-    if (marks.columns > 0) add_outliers<T>(marks, place, turn, group, sum);
-    write_tile<Columns>(y, p.w.rows, p.w.rows - n, left, lines, [&](int i) {
-      return from_float<T>(exact::add(sum[i], pair.bias[i / 2 % 2]));
+    for_each_pair([&](int i, float absmax) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h)
+        sum[i + 2 * h] =
+            exact::mul(exact::mul(static_cast<float>(sums[i + 2 * h]), pair.factor[h]), absmax);
     });
-  } else {
     if (marks.columns > 0) add_outliers<T>(marks, place, turn, group, sum);
-    scale(pair.bias);
+    // With a bias that is not -0, int8_product's bits: its outliers, 0, change no other sum.
+    float const bias[2] = {exact::add(pair.bias[0], 0.f), exact::add(pair.bias[1], 0.f)};
+    write_tile<Columns>(y, p.w.rows, p.w.rows - n, left, lines,
+                        [&](int i) { return from_float<T>(exact::add(sum[i], bias[i / 2 % 2])); });
+  } else {
+#pragma unroll
+    for (float& s : sum) s = 0.f;
+    if (marks.columns > 0) add_outliers<T>(marks, place, turn, group, sum);
+    for_each_pair([&](int i, float absmax) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) {
+        float& s = sum[i + 2 * h];
+        s = int8_product(sums[i + 2 * h], pair.factor[h], absmax, s, pair.bias[h]);
+      }
+    });
     write_tile<Columns>(y, p.w.rows, p.w.rows - n, left, lines, [&](int i) { return sum[i]; });
   }
 }
