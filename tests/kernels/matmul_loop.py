@@ -45,10 +45,10 @@ TILED_SOURCE = """
 using Weights = qfmt::Scheme<qfmt::Format<qfmt::NF4>, qfmt::DoubleQuant<true>>;
 auto* kernel = qfmt::gemm::matmul_kernel<Weights, qfmt::bfloat16, qfmt::gemm::Tuning<%s>, 1>;
 """
-BYTES = {  # type and columns of LLM.int8()'s: products of codes, a stage's; of outliers, a chunk's
-    "qfmt::bfloat16, 16": (4, 4),
-    "qfmt::float16, 128": (4, 4),
-    "qfmt::bfloat16, 256": (4, 4),
+BYTES = {  # type and columns of LLM.int8()'s: products of codes, a stage's; of outliers, a chunk's of 16 or 64
+    "qfmt::bfloat16, 16": (4, 5),
+    "qfmt::float16, 256": (4, 5),
+    "qfmt::bfloat16, 256": (4, 5),
     "float, 64": (4, 0),
 }
 BYTES_SOURCE = """

@@ -33,7 +33,7 @@ struct Marks {
   __device__ Marks(uint32_t const* shared, int count) : words(shared), word_count(count) {
     int mine = 0;
     for (int i = warp::lane(); i < count; i += warp::size) mine += __popc(words[i]);
-    // From one lane: ptxas keeps products apart whose number it takes to differ between lanes.
+    // From one lane: ptxas serializes products that depend on what may differ between lanes.
     if (count > 0) columns = __shfl_sync(warp::all_lanes, warp::sum(mine), 0);
   }
 
@@ -169,7 +169,7 @@ __device__ void gather(Product<T> const& p, TiledShape const& shape, int64_t row
   constexpr int per_unit = 16 / static_cast<int>(sizeof(T));
   constexpr int per_word = 4 / static_cast<int>(sizeof(T));
   constexpr int rows = gemm::tile_rows + Columns;
-  int const units = sizeof(T) == 2 ? 8 : (found + per_unit - 1) / per_unit;
+  int const units = sizeof(T) == 2 ? (found <= 16 ? 2 : 8) : (found + per_unit - 1) / per_unit;
   auto const at_most = [](int64_t i, int64_t count) { return i < count ? i : count - 1; };
   for (int task = thread; task < rows * units; task += gather_warps * warp::size) {
     int const unit = task / rows;
@@ -199,6 +199,19 @@ __device__ void gather(Product<T> const& p, TiledShape const& shape, int64_t row
   }
 }
 
+/// Adds the products of 16 * Steps columns. A number that the compiler knows: else ptxas serializes
+/// them.
+template <Element T, int Steps, int Half>
+__device__ void add_products(float (&sum)[Half], uint64_t a, uint64_t b) {
+  ptx::wgmma_fence();
+#pragma unroll
+  for (int q = 0; q < Steps; ++q)
+    ptx::wgmma_m64k16<T>(sum, a + static_cast<uint64_t>(2 * q), b + static_cast<uint64_t>(2 * q),
+                         true);
+  ptx::wgmma_commit();
+  ptx::wgmma_wait<0>(sum);
+}
+
 /// Adds the products of the outlier columns to a warpgroup's sums: 16-bit elements by the tensor
 /// cores, f32 one after another as the host does.
 ///     sum: lane 4g + t of warp w of the group: [4j + 2h + e] is row 16w + g + 8h, column 8j + 2t +
@@ -212,15 +225,14 @@ __device__ void add_outliers(Marks const& marks, ChunkPlace const& place, gemm::
     int const found = left < chunk_columns<T> ? left : chunk_columns<T>;
     uint8_t const* const w = place.take(turn);
     uint8_t const* const x = w + gemm::tile_rows * 128;
-    if constexpr (sizeof(T) == 2) {  // always a whole chunk: else ptxas serializes the products
+    if constexpr (sizeof(T) == 2) {
       uint64_t const a = ptx::tile_descriptor(w + group * 64 * 128);
       uint64_t const b = ptx::tile_descriptor(x);
-      ptx::wgmma_fence();
-      for (int q = 0; q < chunk_columns<T> / 16; ++q)
-        ptx::wgmma_m64k16<T>(sum, a + static_cast<uint64_t>(2 * q),
-                             b + static_cast<uint64_t>(2 * q), true);
-      ptx::wgmma_commit();
-      ptx::wgmma_wait<0>(sum);
+      if (found <= 16) {
+        add_products<T, 1>(sum, a, b);
+      } else {
+        add_products<T, chunk_columns<T> / 16>(sum, a, b);
+      }
     } else {
       int const row = static_cast<int>(threadIdx.x / 32) * 16 + lane / 4;  // of both groups
       auto const at = [&](uint8_t const* rows, int r, int k) {

@@ -97,6 +97,35 @@ class Producer {
   int early_ = 0;
 };
 
+/// Brings the values of outlier columns, by all warps behind the first that does not multiply; that
+/// one meets the others at the cluster's barriers alone.
+///     lists: (gather_warps, most_listed)
+template <int Columns, Element T>
+__device__ void bring_outliers(Product<T> const& p, TiledShape const& shape, Work const& work,
+                               Marks const& marks, ChunkPlace const& chunk, OutlierColumn* lists) {
+  int const number = static_cast<int>(threadIdx.x / 32) - gemm::consumer_warps - 1;
+  int const thread = number * 32 + warp::lane();
+  bool const gathers = number >= 0 && work.rank == 0;
+  OutlierColumn* const list = lists + (number < 0 ? 0 : number) * most_listed;
+  gemm::Turn turn;
+  for (int index = work.first; index < shape.tiles; index += work.step) {
+    TilePlace const tile = TilePlace::of(shape, index, Columns);
+    auto const bring = [&](int first, int end) {
+      for (; first < end; first += chunk_columns<T>, turn.next(1)) {
+        int const found = list_columns(marks, first, chunk_columns<T>, p.kept, list);
+        uint8_t* const to = chunk.fill(turn);
+        gather<Columns>(p, shape, tile.row, tile.first_m, list, found, thread, to);
+        chunk.filled();
+      }
+    };
+    // The second chunk finds room only behind the cluster's barriers.
+    int const ahead = marks.columns < chunk_columns<T> ? marks.columns : chunk_columns<T>;
+    if (gathers) bring(0, ahead);
+    if (Columns <= most_shared_columns && shape.cluster > 1) meet_collection<Columns>();
+    if (gathers) bring(ahead, marks.columns);
+  }
+}
+
 /// The sums of products of codes of a warpgroup's 64 rows over this block's share of k, exact.
 template <int Half>
 __device__ void add_codes(Work const& work, int group, Marks const& marks, gemm::Ring const& ring,
@@ -134,7 +163,6 @@ __launch_bounds__(gemm::has_warpgroups ? gemm::threads : 32, 1) __global__
     void tiled_kernel(__grid_constant__ Product<T> const p, __grid_constant__ TiledMaps const maps,
                       __grid_constant__ TiledShape const shape) {
   if constexpr (gemm::has_warpgroups) {
-    constexpr bool shares = Columns <= most_shared_columns;
     uint8_t* const shared = ptx::dynamic_shared();
     auto* const barriers = reinterpret_cast<ptx::Barrier*>(shared + shape.barriers_at);
     auto* const marked = reinterpret_cast<uint32_t*>(shared + shape.marks_at);
@@ -157,39 +185,19 @@ __launch_bounds__(gemm::has_warpgroups ? gemm::threads : 32, 1) __global__
     __syncthreads();
 
     if (warp >= gemm::consumer_warps) {
-      ptx::lower_registers<72>();
+      ptx::lower_registers<88>();
       if (produces) producer.run(Columns);
       __syncwarp();
-      Marks const marks(marked, shape.mark_words);
-      auto const thread = static_cast<int>(threadIdx.x) - (gemm::consumer_warps + 1) * 32;
-      bool const gathers = thread >= 0 && work.rank == 0;
-      auto* const list = reinterpret_cast<OutlierColumn*>(shared + shape.lists_at) +
-                         (thread < 0 ? 0 : thread / 32) * most_listed;
-      gemm::Turn turn;
-      for (int index = work.first; index < shape.tiles; index += work.step) {
-        TilePlace const tile = TilePlace::of(shape, index, Columns);
-        auto const gather_columns = [&](int first, int end) {
-          for (; first < end; first += chunk_columns<T>, turn.next(1)) {
-            int const found = list_columns(marks, first, chunk_columns<T>, p.kept, list);
-            uint8_t* const to = chunk.fill(turn);
-            gather<Columns>(p, shape, tile.row, tile.first_m, list, found, thread, to);
-            chunk.filled();
-          }
-        };
-        // The second chunk finds room only behind the cluster's barriers.
-        int const ahead = marks.columns < chunk_columns<T> ? marks.columns : chunk_columns<T>;
-        if (gathers) gather_columns(0, ahead);
-        if (shares && shape.cluster > 1) meet_collection<Columns>();
-        if (gathers) gather_columns(ahead, marks.columns);
-      }
+      auto* const lists = reinterpret_cast<OutlierColumn*>(shared + shape.lists_at);
+      bring_outliers<Columns>(p, shape, work, Marks(marked, shape.mark_words), chunk, lists);
     } else {
-      ptx::raise_registers<216>();
+      ptx::raise_registers<208>();
       Marks const marks(marked, shape.mark_words);
       gemm::Turn turn, chunk_turn;
       for (int index = work.first; index < shape.tiles; index += work.step) {
         int32_t sums[Columns / 2];
         add_codes(work, warp / 4, marks, ring, turn, sums);
-        if (shares && shape.cluster > 1) {
+        if (Columns <= most_shared_columns && shape.cluster > 1) {
           collect(reinterpret_cast<int32_t*>(shared + shape.scratch_at), work.rank, shape.cluster,
                   sums);
           if (work.rank != 0) continue;
