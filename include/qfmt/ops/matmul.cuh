@@ -9,6 +9,7 @@
 #include "qfmt/device/arguments.cuh"
 #include "qfmt/device/launch.cuh"
 #include "qfmt/layout/check_matmul.hpp"
+#include "qfmt/ops/device_limits.cuh"
 #include "qfmt/ops/gemm/dispatch.cuh"
 #include "qfmt/ops/generic/kernel.cuh"
 #include "qfmt/ops/stream/launch.cuh"
@@ -17,24 +18,6 @@
 namespace qfmt::inline v0::device {
 
 namespace detail {
-
-/// What the dispatcher asks about the current device; no device memory is touched.
-inline Status device_limits(DeviceLimits& limits) {
-  int device = 0;
-  int major = 0;
-  int minor = 0;
-  cudaError_t e = cudaGetDevice(&device);
-  auto const ask = [&](int& value, cudaDeviceAttr attribute) {
-    if (e == cudaSuccess) e = cudaDeviceGetAttribute(&value, attribute, device);
-  };
-  ask(major, cudaDevAttrComputeCapabilityMajor);
-  ask(minor, cudaDevAttrComputeCapabilityMinor);
-  ask(limits.multiprocessors, cudaDevAttrMultiProcessorCount);
-  ask(limits.shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin);
-  ask(limits.reserved_shared_bytes, cudaDevAttrReservedSharedMemoryPerBlock);
-  limits.sm = 10 * major + minor;
-  return to_status(e);
-}
 
 /// True where the kernels for tensor cores compute this product.
 template <SchemeSpec S, Element T, int Max>

@@ -15,14 +15,6 @@
 namespace qfmt::inline v0 {
 namespace gemm QFMT_HIDDEN {
 
-/// False in device code for anything but sm_90a, where these kernels are empty; the host asks the
-/// compiled kernel for its launch bound.
-#if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
-inline constexpr bool has_warpgroups = false;
-#else
-inline constexpr bool has_warpgroups = true;
-#endif
-
 /// The sums of a piece of a tile.
 template <SchemeSpec S, Element T, class Tuning, class Decoder, class Scales>
 __device__ void add_up(Piece const& piece, int first_row, Decoder const& decoder, Scales& scales,
