@@ -26,6 +26,7 @@
 #include "qfmt/host/executor.hpp"
 #include "qfmt/host/int8_matmul.hpp"
 #include "qfmt/host/matmul.hpp"
+#include "qfmt/host/matmul_transposed.hpp"
 #include "qfmt/host/quantize.hpp"
 #include "qfmt/host/quantize_range.hpp"
 #include "qfmt/host/quantized_tensor.hpp"
