@@ -11,6 +11,7 @@
 #include "qfmt/device/grid/quantize.cuh"
 #include "qfmt/ops/dequantized/columns.cuh"
 #include "qfmt/ops/dequantized/rows.cuh"
+#include "qfmt/ops/grouped_matmul.cuh"
 #include "qfmt/ops/int8_matmul.cuh"
 #include "qfmt/ops/matmul.cuh"
 #include "qfmt/ops/matmul_transposed.cuh"

@@ -43,7 +43,7 @@ QFMT_HD constexpr Errc check_matmul(MatrixParts<S, Max> const& w, T const* x, in
   return detail::check_matmul_operands(w.rows(), w.cols(), x, m, y, bias);
 }
 
-/// The same for dx[M,K] = dy[M,N] * dequantize(w)[N,K]; ok, or the errors of check_matmul.
+/// The same for dx[M,K] = dy[M,N] * dequantize(w)[N,K]; Errors: those of check_matmul.
 ///     dy: (m, rows)   dx: (m, cols)
 template <SchemeSpec S, Element T>
 QFMT_HD constexpr Errc check_matmul_transposed(QuantizedMatrix<S> const& w, T const* dy, int64_t m,
@@ -52,7 +52,7 @@ QFMT_HD constexpr Errc check_matmul_transposed(QuantizedMatrix<S> const& w, T co
   return detail::check_matmul_operands<T>(w.cols, w.rows, dy, m, dx, nullptr);
 }
 
-/// The same for merged weights; ok, or the errors of check_matmul.
+/// The same for merged weights; Errors: those of check_matmul.
 ///     dy: (m, rows of every part)   dx: (m, cols)
 template <SchemeSpec S, int Max, Element T>
 QFMT_HD constexpr Errc check_matmul_transposed(MatrixParts<S, Max> const& w, T const* dy, int64_t m,

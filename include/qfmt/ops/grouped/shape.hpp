@@ -1,0 +1,84 @@
+// SPDX-FileCopyrightText: 2026 qfmt authors
+// SPDX-License-Identifier: Apache-2.0
+//
+// How the streaming grouped matmul divides its work, and where its pieces lie in shared memory.
+// Plain numbers, computed on the host for each launch.
+//
+// A tile is `row_warps * 16` rows of one matrix; a stage is 128 bytes of each of a tile's rows.
+// `splits` groups of warps take a tile's stages in turn. Beside them one warp brings x.
+#pragma once
+
+#include "qfmt/ops/gemm/shape.hpp"
+#include "qfmt/ops/tuning.hpp"
+
+namespace qfmt::inline v0::grouped {
+
+/// What is fixed when a kernel is compiled.
+template <int Columns, int Warps, int Depth>
+struct Tuning {
+  static constexpr int columns = Columns;  ///< rows of x in an item at most, in eights
+  static constexpr int x_rows = 8 * Columns;
+  static constexpr int warps = Warps;  ///< that multiply, at most
+  static constexpr int depth = Depth;  ///< stages that a warp asks for ahead
+  static constexpr int queue_bytes = Depth * 16 * stream::stage_bytes;  ///< of a warp
+};
+
+// With the warp that brings x whole fours, which share a fourth of the registers.
+using NarrowTuning = Tuning<2, 15, 3>;
+using WideTuning = Tuning<8, 11, 2>;
+
+/// The numbers of one launch.
+struct Shape {
+  int row_warps = 0;  ///< warps that take different rows; 0: the kernel does not fit
+  int splits = 1;     ///< warps that take the same rows at different stages
+  int stages = 0;     ///< of a row
+  int groups = 0;     ///< of a row: runs of stream::group_values
+  int row_tiles = 0;
+  int64_t grid = 0;
+  gemm::Places queues;  ///< one for each warp
+  gemm::Places x;       ///< a stage of an item's rows of x each
+  int x_places = 0;     ///< of each split: x.count / splits
+  int table_at = 0;     ///< at a multiple of 65536 of shared memory
+  int scratch_at = 0;   ///< lines of 128 bytes
+  int levels_at = 0;    ///< of nested scales
+  int barriers_at = 0;
+  int shared_bytes = 0;
+};
+
+/// Rows and columns of a product, and what is known of its groups before it runs.
+struct Problem {
+  int64_t groups = 0;
+  int64_t m = 0;  ///< rows of x of all groups together
+  int64_t n = 0;
+};
+
+/// Divides the warps: as many items as keep all multiprocessors busy to the end, but no more of x
+/// than need be. shape.stages and shape.x are set; a split needs two places of x.
+constexpr void divide(Shape& shape, Problem const& p, int warps, int x_rows, int multiprocessors,
+                      int asked_splits) {
+  int64_t const touched = p.groups < p.m ? p.groups : p.m;
+  int64_t const passes = touched > ceil_div(p.m, x_rows) ? touched : ceil_div(p.m, x_rows);
+  int64_t const average = ceil_div(p.m, passes);
+  int64_t least = -1;
+  for (int splits = 1; 2 * splits <= shape.x.count && splits <= shape.stages; ++splits) {
+    if (asked_splits != 0 && splits != asked_splits) continue;
+    for (int row_warps = warps / splits; row_warps >= 1; --row_warps) {
+      int64_t const tiles = ceil_div(p.n, int64_t{row_warps} * 16);
+      int64_t const items = ceil_div(tiles * passes, multiprocessors);
+      // Guessed, not measured: a stage's time has a part that does not depend on the warps at work,
+      // one of what they bring, and one of the bytes of x.
+      int64_t const stage = 30 + 70 * row_warps * splits / warps + 8 * average * splits / warps;
+      int64_t const item = ceil_div(shape.stages, splits) * stage + (splits > 1 ? 250 : 100);
+      if (least >= 0 && items * item >= least) continue;
+      least = items * item;
+      shape.row_warps = row_warps;
+      shape.splits = splits;
+      shape.row_tiles = static_cast<int>(tiles);
+    }
+  }
+  shape.x_places = shape.x.count / shape.splits;
+  int64_t const most = (touched + p.m / x_rows) * shape.row_tiles;
+  shape.grid = most < multiprocessors ? most : multiprocessors;
+}
+
+}  // namespace qfmt::inline v0::grouped
