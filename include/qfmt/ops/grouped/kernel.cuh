@@ -23,10 +23,11 @@ using Sums = float[Columns][4];
 template <SchemeSpec S>
 __device__ void load_activations(uint8_t const* from, bool exists,
                                  stream::ActivationFragment<S>& x) {
+  constexpr int pairs = stream::ActivationFragment<S>::pairs;
   if (!exists) return;
-  if constexpr (x.pairs >= 4) {
+  if constexpr (pairs >= 4) {
 #pragma unroll
-    for (int i = 0; i < x.pairs; i += 4) {
+    for (int i = 0; i < pairs; i += 4) {
       uint4 const v = *reinterpret_cast<uint4 const*>(from + i * 4);
       x.pair[i] = v.x, x.pair[i + 1] = v.y, x.pair[i + 2] = v.z, x.pair[i + 3] = v.w;
     }
@@ -58,7 +59,8 @@ __device__ void add_stage(uint8_t const* codes, uint8_t const* x, int x_rows, in
                           fragment);
       float products[4] = {};
 #pragma unroll
-      for (int i = 0; i < fragment.pairs; i += 2) stream::multiply<S, T>(w, fragment, i, products);
+      for (int i = 0; i < stream::ActivationFragment<S>::pairs; i += 2)
+        stream::multiply<S, T>(w, fragment, i, products);
       sums[c][0] += upper * products[0];
       sums[c][1] += upper * products[1];
       sums[c][2] += lower * products[2];
