@@ -6,7 +6,11 @@
 //   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
 //        -lcublas -lcublasLt -o matmul_bench
 //   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
-//   M,M]
+//   M,M] [--only matmul|grouped|transposed]
+//
+// After the shapes come groups of rows with a matrix each (experts; beside a launch of the ordinary
+// product for each group, whose sizes the host then knows), and the transposed product (beside
+// dequantize + cuBLAS and cuBLAS on dense weights).
 //
 // Not a Google Benchmark: contenders take turns within one process and one repetition, so that what
 // clocks and neighbours do meets all of them alike. Each is a CUDA graph of launches over weights
@@ -17,7 +21,9 @@
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
+#include "qfmt/ops/grouped_matmul.cuh"
 #include "qfmt/ops/matmul_cublaslt.cuh"
+#include "qfmt/ops/matmul_transposed_cublaslt.cuh"
 #include "qfmt/ops/matmul_wgmma.cuh"
 
 #include <cublas_v2.h>
@@ -217,6 +223,7 @@ void cublas(cublasHandle_t handle, T const* w, T const* x, T* y, int m, int n, i
 struct Settings {
   bool quick = false;
   bool variants = false;
+  std::string only;
   char const* bnb = nullptr;
   char const* json = nullptr;
   std::vector<std::pair<std::int64_t, std::int64_t>> shapes;
@@ -288,6 +295,10 @@ struct Bench {
   }
 
   void shape(std::int64_t n, std::int64_t k);
+  template <SchemeSpec S>
+  void grouped(char const* scheme, int experts, int each, std::int64_t n, std::int64_t k);
+  void transposed(std::int64_t n, std::int64_t k);
+  bool does(char const* part) const { return settings.only.empty() || settings.only == part; }
 };
 
 /// Another scheme or element type beside the contenders of every row.
@@ -470,6 +481,119 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
   }
 }
 
+/// `each` rows of x for each of `experts` matrices; GB/s: of the matrices touched, x and y.
+template <SchemeSpec S>
+void Bench::grouped(char const* scheme, int experts, int each, std::int64_t n, std::int64_t k) {
+  Memory memory;
+  std::int64_t const m = std::int64_t{experts} * each;
+  std::vector<QuantizedMatrix<S>> weights;
+  std::vector<std::int64_t> offsets{0};
+  for (int e = 0; e < experts; ++e) {
+    weights.push_back(random_matrix<S>(memory, n, k, 10u * e + 5));
+    offsets.push_back(offsets.back() + each);
+  }
+  auto* const views = memory.get<QuantizedMatrix<S>>(experts);
+  auto* const at = memory.get<std::int64_t>(experts + 1);
+  T* const x = memory.get<T>(m * k);
+  T* const y = memory.get<T>(m * n);
+  fill_reals<<<2048, 256>>>(x, m * k, -1.f, 1.f, 99);
+  require(
+      cudaMemcpy(views, weights.data(), weights.size() * sizeof weights[0], cudaMemcpyHostToDevice),
+      "views");
+  require(cudaMemcpy(at, offsets.data(), offsets.size() * 8, cudaMemcpyHostToDevice), "offsets");
+  require(cudaDeviceSynchronize(), "fill");
+  MatrixGroups<S> const groups{views, experts, n, k};
+  double const bytes = static_cast<double>(placement<S>(n, k).payload) * experts +
+                       2. * static_cast<double>(m * (n + k));
+  std::vector<Timed> c;
+  auto const add = [&](std::string const& name, auto launch) {
+    c.push_back({std::string(scheme) + ", " + std::to_string(experts) + " groups of " +
+                     std::to_string(each) + name,
+                 bytes,
+                 launch,
+                 nullptr,
+                 0,
+                 {}});
+  };
+  auto const add_grouped = [&](std::string const& name, MatmulOptions options) {
+    add(name, [=](int, cudaStream_t stream) {
+      require(device::grouped_matmul(groups, at, x, m, y, nullptr, {}, stream, options),
+              "grouped_matmul");
+    });
+  };
+  add_grouped("", {});
+  if (settings.variants)
+    for (int const columns : {16, 64})
+      for (int const splits : {1, 2, 3}) {
+        if (columns == 64 && splits > 1) continue;
+        MatmulOptions options;
+        options.tuning = {.splits = splits, .columns = columns};
+        add_grouped(" c" + std::to_string(columns) + " s" + std::to_string(splits), options);
+      }
+  add(", a launch each", [=, this](int, cudaStream_t stream) {
+    for (int e = 0; e < experts; ++e)
+      require(device::matmul(lt, weights[static_cast<std::size_t>(e)], x + e * each * k, each,
+                             y + e * each * n, nullptr, workspace, stream),
+              "matmul");
+  });
+  measure(c, 1, clock);
+  for (Timed const& t : c) row(n, k, static_cast<int>(m), t, 0, 0);
+  std::fflush(stdout);
+}
+
+/// dx = dy * w; the bytes that must move are those of the product itself.
+void Bench::transposed(std::int64_t n, std::int64_t k) {
+  Memory memory;
+  constexpr int sets = 8;
+  std::vector<QuantizedMatrix<Nested>> nested;
+  for (int s = 0; s < sets; ++s) nested.push_back(random_matrix<Nested>(memory, n, k, 10u * s + 5));
+  T* const dense[2] = {memory.get<T>(n * k), memory.get<T>(n * k)};
+  T* const decoded = memory.get<T>(n * k);
+  T* const dy = memory.get<T>(4096 * n);
+  T* const dx = memory.get<T>(4096 * k);
+  for (T* const d : dense) fill_reals<<<2048, 256>>>(d, n * k, -.03f, .03f, 77);
+  fill_reals<<<2048, 256>>>(dy, 4096 * n, -1.f, 1.f, 99);
+  require(cudaDeviceSynchronize(), "fill");
+  auto const multiply = [&](T const* w, int m) {  // column-major: dx^T[k, m] = w^T[k, n] * dy^T
+    float const one = 1.f, zero = 0.f;
+    int const n32 = static_cast<int>(n), k32 = static_cast<int>(k);
+    cublasStatus_t const s = cublasGemmEx(
+        handle, CUBLAS_OP_N, CUBLAS_OP_N, k32, m, n32, &one, w, CUDA_R_16BF, k32, dy, CUDA_R_16BF,
+        n32, &zero, dx, CUDA_R_16BF, k32, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+    if (s != CUBLAS_STATUS_SUCCESS) {
+      std::printf("cublasGemmEx: %d\n", s);
+      std::exit(2);
+    }
+  };
+  for (int const m : {16, 256, 4096}) {
+    std::vector<Timed> c;
+    auto const add = [&](char const* name, double bytes, auto launch) {
+      c.push_back({name, bytes, launch, nullptr, 0, {}});
+    };
+    add("transposed nf4 nested", bytes_of<Nested>(n, k, m), [&, m](int s, cudaStream_t stream) {
+      require(device::matmul_transposed(lt, nested[s], dy, m, dx, workspace, stream), "transposed");
+    });
+    add("dequantize + cublas, transposed", bytes_of<Nested>(n, k, m),
+        [&, m](int s, cudaStream_t stream) {
+          require(
+              device::dequantize(QuantizedSpan<Nested const>(nested[s].values), decoded, stream),
+              "dequantize");
+          multiply(decoded, m);
+        });
+    add("cublas bf16, transposed", 2. * n * k + 2. * m * (n + k),
+        [&, m](int s, cudaStream_t) { multiply(dense[s % 2], m); });
+    if (m == 16)
+      add("transposed nf4 nested, no library", bytes_of<Nested>(n, k, m),
+          [&, m](int s, cudaStream_t stream) {
+            require(device::matmul_transposed(nested[s], dy, m, dx, {}, stream), "transposed");
+          });
+    measure(c, sets, clock);
+    double const dense_time = c[2].median();
+    for (Timed const& t : c) row(n, k, m, t, dense_time, 0);
+    std::fflush(stdout);
+  }
+}
+
 std::vector<std::int64_t> numbers(char const* text) {
   std::vector<std::int64_t> r;
   for (char* end = nullptr; *text != 0; text = *end == ',' ? end + 1 : end)
@@ -486,6 +610,8 @@ Settings parse(int argc, char** argv) {
       s.quick = true;
     } else if (a == "--variants") {
       s.variants = true;
+    } else if (a == "--only") {
+      s.only = value();
     } else if (a == "--bnb") {
       s.bnb = value();
     } else if (a == "--json") {
@@ -529,7 +655,17 @@ int main(int argc, char** argv) {
       std::fprintf(bench.json, "{\"device\": \"%s\", \"copy_gb_s\": %.1f, \"rows\": [", p.name,
                    bench.copy);
   }
-  for (auto const& [n, k] : bench.settings.shapes) bench.shape(n, k);
+  if (bench.does("matmul"))
+    for (auto const& [n, k] : bench.settings.shapes) bench.shape(n, k);
+  if (bench.does("grouped"))
+    for (int const experts : {8, 64})
+      for (int const each : {1, 8, 64}) {
+        bench.grouped<Nested>("nf4 nested", experts, each, 14336, 4096);
+        if (experts == 8) bench.grouped<Nested>("nf4 nested", experts, each, 4096, 14336);
+        if (experts == 8 && !bench.settings.quick)
+          bench.grouped<Plain>("nf4", experts, each, 14336, 4096);
+      }
+  if (bench.does("transposed")) bench.transposed(8192, 8192);
   if (bench.json != nullptr) {
     std::fprintf(bench.json, "\n]}\n");
     std::fclose(bench.json);
