@@ -117,7 +117,8 @@ TEST_CASE("columns decoded are those that decode_at decodes", "[matmul][transpos
     for (auto const& [first, count] :
          {std::pair<int64_t, int64_t>{0, cols}, {8, cols - 8}, {1, cols - 1}, {cols - 1, 1}}) {
       DeviceBuffer<T> const out(rows * count);
-      REQUIRE(dequantized::decode_columns<S>(w.matrix(), first, count, out.data(), nullptr));
+      REQUIRE(
+          dequantized::decode_columns<S>(w.matrix(), {0, rows, first, count}, out.data(), nullptr));
       REQUIRE(out.is_written());
       auto const got = out.host();
       for (int64_t i = 0; i < rows * count; ++i)

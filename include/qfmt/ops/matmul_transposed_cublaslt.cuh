@@ -40,8 +40,9 @@ Status decode_slab(MatrixParts<S const, Max> const& w, int64_t first, int64_t co
     if (part.rows == 0) continue;
     bool const is_whole = first == 0 && count == part.cols &&
                           dequantized::rows_as_span<S>(part, 0, part.rows).size > 0;
-    Status const s = is_whole ? dequantized::decode_rows<S>(part, 0, part.rows, out, stream)
-                              : dequantized::decode_columns<S>(part, first, count, out, stream);
+    Status const s =
+        is_whole ? dequantized::decode_rows<S>(part, 0, part.rows, out, stream)
+                 : dequantized::decode_columns<S>(part, {0, part.rows, first, count}, out, stream);
     if (!s) return s;
     out += part.rows * count;
   }

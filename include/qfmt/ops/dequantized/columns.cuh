@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Some columns of a quantized matrix, decoded row by row.
+// Some rows and columns of a quantized matrix, raw or prepacked, decoded row by row.
 #pragma once
 
 #include "qfmt/device/arguments.cuh"
@@ -9,7 +9,7 @@
 #include "qfmt/device/launch.cuh"
 #include "qfmt/device/thread/codes.cuh"
 #include "qfmt/device/thread/elements.cuh"
-#include "qfmt/layout/quantized_matrix.hpp"
+#include "qfmt/layout/prepacked_matrix.hpp"
 
 namespace qfmt::inline v0 {
 namespace dequantized QFMT_HIDDEN {
@@ -21,22 +21,50 @@ inline constexpr int column_rows = 32;  ///< of a block
 template <Element T>
 inline constexpr int lane_values = thread::elements_per_vector<T>;
 
+template <Element T>
+inline constexpr int64_t pack_columns = 32 * lane_values<T>;  ///< of a block
+
+/// A part of a matrix.
+struct Window {
+  int64_t first_row = 0;
+  int64_t rows = 0;
+  int64_t first_col = 0;
+  int64_t cols = 0;
+};
+
 /// True where every lane's values lie in one block and its codes and stores are aligned.
 template <SchemeSpec S, Element T>
-constexpr bool has_whole_packs(QuantizedMatrix<S const> const& w, int64_t first, int64_t cols,
+constexpr bool has_whole_packs(QuantizedMatrix<S const> const& w, Window const& window,
                                T const* out) {
   constexpr int n = lane_values<T>;
-  if (w.origin % n != 0 || w.row_stride % n != 0 || first % n != 0 || cols % n != 0) return false;
+  if (w.origin % n != 0 || w.row_stride % n != 0) return false;
+  if (window.first_col % n != 0 || window.cols % n != 0) return false;
   if constexpr (S::is_row_wise)
     if (w.values.scales.row_length % n != 0) return false;
   return device::is_aligned(w.values.codes, n * S::bits / 8) && device::is_aligned(out, 16);
 }
 
-/// out[r, c] = element (r, first + c) of w, rounded once to T.     out: (w.rows, cols)
-/// Block (b, j): rows [column_rows * (first_block + b), ...), columns [32 * lane_values * j, ...).
+/// Codes (row, col...) of a matrix.
+template <int N, SchemeSpec S>
+__device__ thread::CodePack<S::bits, N> load_run(QuantizedMatrix<S const> const& w, int64_t row,
+                                                 int64_t col) {
+  if constexpr (detail::is_prepacked<S>) {
+    thread::CodePack<S::bits, N> pack{};
+#pragma unroll
+    for (int i = 0; i < N; ++i) pack.put(i, code_of(w, row, col + i));
+    return pack;
+  } else {
+    return thread::load_codes<S::bits, N>(w.values.codes +
+                                          (w.origin + row * w.row_stride + col) * S::bits / 8);
+  }
+}
+
+/// out[r, c] = element (first_row + r, first_col + c) of w, rounded once to T.
+///     out: (window.rows, window.cols)
+/// Block b: the b-th piece of column_rows rows and pack_columns columns of the window.
 template <SchemeSpec S, Element T, bool WholePacks>
 __launch_bounds__(column_warps * 32) __global__
-    void decode_columns_kernel(QuantizedMatrix<S const> w, int64_t first, int64_t cols, T* out) {
+    void decode_columns_kernel(QuantizedMatrix<S const> w, Window window, T* out) {
   constexpr int n = lane_values<T>;
   using Levels = block::LevelTable<typename S::format, column_warps * 32>;
   __shared__ typename Levels::TempStorage storage;
@@ -45,22 +73,29 @@ __launch_bounds__(column_warps * 32) __global__
     levels.fill(stored_levels(w.values.scales));
     __syncthreads();
   }
-  int64_t const column = (int64_t{blockIdx.y} * 32 + static_cast<int64_t>(threadIdx.x % 32)) * n;
-  if (column >= cols) return;
-  int64_t const begin = int64_t{blockIdx.x} * column_rows;
-  for (int64_t i = threadIdx.x / 32; i < column_rows && begin + i < w.rows; i += column_warps) {
-    int64_t const flat = w.origin + (begin + i) * w.row_stride + first + column;
-    T* const to = out + (begin + i) * cols + column;
+  int64_t const pieces = ceil_div(window.cols, pack_columns<T>);  // side by side
+  int64_t const column = blockIdx.x % pieces * pack_columns<T> + threadIdx.x % 32 * n;
+  if (column >= window.cols) return;
+  int64_t const begin = blockIdx.x / pieces * column_rows;
+  for (int64_t i = threadIdx.x / 32; i < column_rows && begin + i < window.rows;
+       i += column_warps) {
+    int64_t const row = window.first_row + begin + i;
+    int64_t const col = window.first_col + column;
+    int64_t const flat = w.origin + row * w.row_stride + col;
+    T* const to = out + (begin + i) * window.cols + column;
     if constexpr (WholePacks) {
-      auto const codes = thread::load_codes<S::bits, n>(w.values.codes + flat * S::bits / 8);
+      auto const codes = load_run<n>(w, row, col);
       float const scale = scale_at(w.values.scales, block_of(w.values, flat));
       float values[n];
 #pragma unroll
       for (int v = 0; v < n; ++v) values[v] = levels(codes[v], scale);
       thread::store_elements(thread::round_to<T>(values), to);
     } else {
-      for (int v = 0; v < n && column + v < cols; ++v)
-        to[v] = from_float<T>(decode_at(w.values, flat + v));
+      for (int v = 0; v < n && column + v < window.cols; ++v) {
+        float const scale = scale_at(w.values.scales, block_of(w.values, flat + v));
+        to[v] = from_float<T>(
+            decode<typename S::format>(w.values.scales, code_of(w, row, col + v), scale));
+      }
     }
   }
 }
@@ -68,19 +103,16 @@ __launch_bounds__(column_warps * 32) __global__
 }  // namespace dequantized
 namespace dequantized {
 
-/// Decodes columns [first, first + cols) of w, a valid view.     out: (w.rows, cols)
+/// Decodes a window of w, a valid view.     out: (window.rows, window.cols)
 template <SchemeSpec S, Element T>
-Status decode_columns(QuantizedMatrix<S const> const& w, int64_t first, int64_t cols, T* out,
+Status decode_columns(QuantizedMatrix<S const> const& w, Window const& window, T* out,
                       cudaStream_t stream) {
-  constexpr int64_t width = 32 * lane_values<T>;
-  constexpr int64_t most = 0xFFFF * width;  // a grid's blocks along y
-  if (cols > most) return {Errc::unsupported_shape};
-  device::LaunchShape const shape{.blocks = ceil_div(w.rows, column_rows),
-                                  .threads = column_warps * 32,
-                                  .blocks_y = ceil_div(cols, width)};
-  if (has_whole_packs<S>(w, first, cols, out))
-    return device::launch(decode_columns_kernel<S, T, true>, shape, stream, w, first, cols, out);
-  return device::launch(decode_columns_kernel<S, T, false>, shape, stream, w, first, cols, out);
+  device::LaunchShape const shape{
+      .blocks = ceil_div(window.rows, column_rows) * ceil_div(window.cols, pack_columns<T>),
+      .threads = column_warps * 32};
+  if (has_whole_packs<S>(w, window, out))
+    return device::launch(decode_columns_kernel<S, T, true>, shape, stream, w, window, out);
+  return device::launch(decode_columns_kernel<S, T, false>, shape, stream, w, window, out);
 }
 
 }  // namespace dequantized

@@ -85,6 +85,7 @@ bool may_stream(Operands<S, T, Offset> const& operands) {
   }
 }
 
+/// Launches the kernel that takes everything. Errors: those of device::launch.
 template <SchemeSpec S, Element T, class Offset>
 Status launch_generic(Operands<S, T, Offset> const& operands, int64_t m, DeviceLimits const& device,
                       cudaStream_t stream) {
