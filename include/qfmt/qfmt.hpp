@@ -43,6 +43,7 @@
 #include "qfmt/layout/quantized_span.hpp"
 #include "qfmt/layout/shards.hpp"
 #include "qfmt/ops/gemm/shape.hpp"
+#include "qfmt/ops/grouped/divide.hpp"
 #include "qfmt/ops/grouped/shape.hpp"
 #include "qfmt/ops/stream/shape.hpp"
 #include "qfmt/ops/tuning.hpp"

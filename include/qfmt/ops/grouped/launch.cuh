@@ -6,6 +6,7 @@
 
 #include "qfmt/device/arguments.cuh"
 #include "qfmt/device/launch.cuh"
+#include "qfmt/ops/grouped/divide.hpp"
 #include "qfmt/ops/grouped/kernel.cuh"
 #include "qfmt/ops/stream/launch.cuh"
 
