@@ -523,9 +523,9 @@ void Bench::grouped(char const* scheme, int experts, int each, std::int64_t n, s
   };
   add_grouped("", {});
   if (settings.variants)
-    for (int const columns : {16, 64})
-      for (int const splits : {1, 2, 3}) {
-        if (columns == 64 && splits > 1) continue;
+    for (int const columns : {8, 16, 64})
+      for (int const splits : {1, 2}) {
+        if (columns > 8 && splits > 1) continue;
         MatmulOptions options;
         options.tuning = {.splits = splits, .columns = columns};
         add_grouped(" c" + std::to_string(columns) + " s" + std::to_string(splits), options);

@@ -702,8 +702,10 @@ int main() {
   check_transposed<Nested, bfloat16>("transposed: nf4 nested, bfloat16, 1000 x 4096", 1000, 4096);
   check_transposed<Plain, float>("transposed: nf4, float, 77 x 333", 77, 333);
   check_grouped<Nested, bfloat16>("grouped: nf4 nested, bfloat16, 8 of 1000 x 4096", 1000, 4096);
-  check_grouped<Nested, bfloat16>("grouped: the same, 16 rows at a time, two splits", 1000, 4096,
-                                  grouped_as(16, 2));
+  check_grouped<Nested, bfloat16>("grouped: the same, 8 rows at a time, two splits", 1000, 4096,
+                                  grouped_as(8, 2));
+  check_grouped<Nested, bfloat16>("grouped: the same, 16 rows at a time", 1000, 4096,
+                                  grouped_as(16, 1));
   check_grouped<Nested, bfloat16>("grouped: the same, 64 rows at a time", 1000, 4096,
                                   grouped_as(64, 1));
   check_grouped<Plain, float16>("grouped: nf4, float16, 8 of 129 x 11008", 129, 11008);

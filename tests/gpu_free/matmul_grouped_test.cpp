@@ -126,10 +126,12 @@ TEST_CASE("grouped: more groups than a warp has lanes, most of them empty", "[ma
 
 TEST_CASE("grouped: splits share a tile, blocks take many items", "[matmul][grouped]") {
   Experts<Nested> const e(3, 260, 1536, 4);
-  for (int const splits : {1, 2, 3})
-    CHECK(error<Nested, float16>(e, {3, 20, 9}, true, divided(16, splits, 2)) < 0.4e-3);
+  for (int const splits : {1, 2}) {
+    CHECK(error<Nested, float16>(e, {3, 20, 9}, true, divided(8, splits, 2)) < 0.4e-3);
+    CHECK(error<Nested, float16>(e, {1, 1, 1}, true, divided(8, splits, 1)) < 0.5e-3);
+  }
+  CHECK(error<Nested, float16>(e, {3, 20, 9}, true, divided(16, 1, 2)) < 0.4e-3);
   CHECK(error<Nested, float16>(e, {3, 40, 9}, true, divided(64, 1, 2)) < 0.4e-3);
-  CHECK(error<Nested, float16>(e, {1, 1, 1}, true, divided(16, 3, 1)) < 0.5e-3);
 }
 
 TEST_CASE("grouped: blocks of every size, Int8, rows", "[matmul][grouped]") {
@@ -184,7 +186,7 @@ TEST_CASE("grouped: the same bits under every order of threads and copies", "[ma
     });
   };
   same(divided(16, 1, 2));
-  same(divided(16, 3, 2));
+  same(divided(8, 2, 2));
   same(divided(64, 1, 1));
 }
 
@@ -217,9 +219,9 @@ TEST_CASE("grouped: the streaming kernel fits a Hopper GPU", "[matmul][grouped]"
       for (int64_t const n : {1, 768, 14336})
         for (int64_t const m : {1, 8, 512, 4096}) {
           auto const narrow =
-              grouped::plan<S, bfloat16, grouped::NarrowTuning>({64, m, n}, k, hopper, {});
+              grouped::plan<S, bfloat16, grouped::NarrowTuning>({64, m, n}, k, 16, hopper, {});
           auto const wide =
-              grouped::plan<S, bfloat16, grouped::WideTuning>({64, m, n}, k, hopper, {});
+              grouped::plan<S, bfloat16, grouped::WideTuning>({64, m, n}, k, 64, hopper, {});
           for (auto const& shape : {narrow, wide}) {
             CHECK(shape.row_warps * shape.splits >= 1);
             CHECK(shape.splits * shape.x_places <= shape.x.count);
@@ -232,11 +234,11 @@ TEST_CASE("grouped: the streaming kernel fits a Hopper GPU", "[matmul][grouped]"
   check(Plain{});
   check(Nested{});
   check(Scheme<Format<Int8>, RowWise>{});
-  auto const asked = [&](int splits) {
-    return grouped::plan<Nested, float16, grouped::NarrowTuning>({3, 32, 260}, 1536, hopper,
-                                                                 {.splits = splits});
-  };
-  for (int const splits : {1, 2, 3}) CHECK(asked(splits).splits * asked(splits).row_warps > 0);
+  for (int const splits : {1, 2}) {
+    auto const asked = grouped::plan<Nested, float16, grouped::NarrowTuning>(
+        {3, 32, 260}, 1536, 8, hopper, {.splits = splits});
+    CHECK((asked.splits == splits && asked.row_warps > 0));
+  }
 }
 
 TEST_CASE("grouped: refusals", "[matmul][grouped]") {

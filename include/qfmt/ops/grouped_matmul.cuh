@@ -25,7 +25,7 @@ namespace qfmt::inline v0::device {
 /// to 16 bytes; codes aligned to 16 bytes, row_stride and origin multiples of 64. There the weights
 /// of a group that has rows are read once for up to 64 of them, others not at all. Else a kernel
 /// that is right everywhere, and far slower; a single view that does not fit is done the slow way.
-/// Of options `begins_early` and of its tuning `splits`, `blocks` and `columns` (16 or 64) are
+/// Of options `begins_early` and of its tuning `splits`, `blocks` and `columns` (8, 16 or 64) are
 /// used.
 ///
 /// Determinism: run_to_run, and gpu_to_gpu between GPUs that divide the work alike; no atomics.
@@ -56,13 +56,19 @@ Status grouped_matmul(MatrixGroups<S> const& w, Offset const* offsets, T const* 
   if (Status const s = detail::device_limits(limits); !s) return s;
   if constexpr (sizeof(T) == 2 && stream::serves_scheme<Scheme>) {
     if (limits.sm >= 90 && grouped::may_stream(operands)) {
-      bool const few = m <= 16 || m / w.count <= 8;
-      int const columns = options.tuning.columns != 0 ? options.tuning.columns : few ? 16 : 64;
+      int64_t const average = ceil_div(m, w.count);
+      int const asked = options.tuning.columns;
+      int const x_rows = asked != 0                ? asked
+                         : m <= 8 || average <= 4  ? 8
+                         : m <= 16 || average <= 8 ? 16
+                                                   : 64;
       Status s{Errc::unsupported_shape};
-      if (columns == grouped::NarrowTuning::x_rows)
-        s = grouped::launch_streaming<grouped::NarrowTuning>(operands, m, limits, options, stream);
-      if (columns == grouped::WideTuning::x_rows)
-        s = grouped::launch_streaming<grouped::WideTuning>(operands, m, limits, options, stream);
+      if (x_rows == 8 || x_rows == 16)
+        s = grouped::launch_streaming<grouped::NarrowTuning>(operands, m, x_rows, limits, options,
+                                                             stream);
+      if (x_rows == 64)
+        s = grouped::launch_streaming<grouped::WideTuning>(operands, m, x_rows, limits, options,
+                                                           stream);
       if (s.code != Errc::unsupported_shape) return s;
     }
   }

@@ -17,22 +17,23 @@ struct Problem {
 };
 
 /// Divides the warps: as many items as keep all multiprocessors busy to the end, but no more of x
-/// than need be. shape.stages and shape.x are set; a split needs two places of x.
-constexpr void divide(Shape& shape, Problem const& p, int warps, int x_rows, int multiprocessors,
+/// than need be. shape.x_rows, visits and x are set; a split needs two places of x.
+constexpr void divide(Shape& shape, Problem const& p, int warps, int multiprocessors,
                       int asked_splits) {
+  int const x_rows = shape.x_rows;
   int64_t const touched = p.groups < p.m ? p.groups : p.m;
   int64_t const passes = touched > ceil_div(p.m, x_rows) ? touched : ceil_div(p.m, x_rows);
   int64_t const average = ceil_div(p.m, passes);
   int64_t least = -1;
-  for (int splits = 1; 2 * splits <= shape.x.count && splits <= shape.stages; ++splits) {
+  for (int splits = 1; 2 * splits <= shape.x.count && splits <= shape.visits; ++splits) {
     if (asked_splits != 0 && splits != asked_splits) continue;
     for (int row_warps = warps / splits; row_warps >= 1; --row_warps) {
       int64_t const tiles = ceil_div(p.n, int64_t{row_warps} * 16);
       int64_t const items = ceil_div(tiles * passes, multiprocessors);
-      // Guessed, not measured: a stage's time has a part that does not depend on the warps at work,
+      // Guessed, not measured: a visit's time has a part that does not depend on the warps at work,
       // one of what they bring, and one of the bytes of x.
-      int64_t const stage = 30 + 70 * row_warps * splits / warps + 8 * average * splits / warps;
-      int64_t const item = ceil_div(shape.stages, splits) * stage + (splits > 1 ? 250 : 100);
+      int64_t const visit = 30 + 70 * row_warps * splits / warps + 8 * average * splits / warps;
+      int64_t const item = ceil_div(shape.visits, splits) * visit + (splits > 1 ? 250 : 100);
       if (least >= 0 && items * item >= least) continue;
       least = items * item;
       shape.row_warps = row_warps;

@@ -37,30 +37,32 @@ __device__ void load_activations(uint8_t const* from, bool exists,
   }
 }
 
-/// Adds the products of one stage.
-///     codes: (16, 128) bytes   x: (x_rows, pitch) bytes   groups: of the stage that exist
-template <SchemeSpec S, Element T, int Columns, class Decoder>
-__device__ void add_stage(uint8_t const* codes, uint8_t const* x, int x_rows, int groups,
-                          Decoder const& decoder, Scales<S> const& scales, Sums<Columns>& sums) {
-  constexpr int pitch = ActivationRings<S, T>::pitch;
+/// Adds the products of one visit.
+///     codes: (stages, 16, 128) bytes   x: (x_rows, pitch) bytes   groups: of the visit that exist
+template <SchemeSpec S, Element T, class Tuning, int Columns, class Decoder>
+__device__ void add_visit(uint8_t const* codes, uint8_t const* x, int x_rows, int groups,
+                          Decoder const& decoder, Scales<S, Tuning::stages> const& scales,
+                          Sums<Columns>& sums) {
+  constexpr int pitch = ActivationRings<S, T, Tuning>::pitch;
   constexpr int group_bytes = stream::group_values<S> * static_cast<int>(sizeof(T));
+  constexpr int stage_groups = stream::stage_groups<S>;
+  constexpr int pairs = stream::ActivationFragment<S>::pairs;
   int const lane = static_cast<int>(threadIdx.x % 32);
   uint8_t const* const from = x + lane / 4 * pitch + lane % 4 * (group_bytes / 4);
 #pragma unroll
-  for (int group = 0; group < stream::stage_groups<S>; ++group) {
-    if (group >= groups) break;
-    stream::WeightFragment<S> const w(codes, 0, group, decoder);
-    float const upper = scales(0, group);
-    float const lower = scales(1, group);
+  for (int g = 0; g < Tuning::stages * stage_groups; ++g) {
+    if (g >= groups) break;
+    stream::WeightFragment<S> const w(codes, g / stage_groups, g % stage_groups, decoder);
+    float const upper = scales(0, g / stage_groups, g % stage_groups);
+    float const lower = scales(1, g / stage_groups, g % stage_groups);
 #pragma unroll
     for (int c = 0; c < Columns; ++c) {
       stream::ActivationFragment<S> fragment;
-      load_activations<S>(from + c * 8 * pitch + group * group_bytes, c * 8 + lane / 4 < x_rows,
+      load_activations<S>(from + c * 8 * pitch + g * group_bytes, c * 8 + lane / 4 < x_rows,
                           fragment);
       float products[4] = {};
 #pragma unroll
-      for (int i = 0; i < stream::ActivationFragment<S>::pairs; i += 2)
-        stream::multiply<S, T>(w, fragment, i, products);
+      for (int i = 0; i < pairs; i += 2) stream::multiply<S, T>(w, fragment, i, products);
       sums[c][0] += upper * products[0];
       sums[c][1] += upper * products[1];
       sums[c][2] += lower * products[2];
@@ -69,7 +71,7 @@ __device__ void add_stage(uint8_t const* codes, uint8_t const* x, int x_rows, in
   }
 }
 
-/// Adds up the sums of warps that took different stages of the same rows, in the order of the
+/// Adds up the sums of warps that took different visits of the same rows, in the order of the
 /// splits; those of split 0 hold the result.
 class Reduction {
  public:
@@ -149,12 +151,13 @@ __device__ void write_item(Operands<S, T, Offset> const& operands, Item const& i
 template <SchemeSpec S, Element T, class Offset, class Tuning>
 class Worker {
   using Decoder = stream::PairDecoder<S, T>;
+  static constexpr int visit_groups = Tuning::stages * stream::stage_groups<S>;
 
  public:
   __device__ Worker(Operands<S, T, Offset> const& operands, Shape const& shape,
                     Walk<Offset> const& walk, Decoder const& decoder, uint8_t* queue,
-                    float const* levels, ActivationRings<S, T> const& x, Reduction const& reduction,
-                    int warp)
+                    float const* levels, ActivationRings<S, T, Tuning> const& x,
+                    Reduction const& reduction, int warp)
       : operands_(operands),
         shape_(shape),
         walk_(walk),
@@ -201,9 +204,9 @@ class Worker {
   template <int Columns>
   __device__ void multiply(Item const item) {
     Sums<Columns> sums{};
-    for (int stage = split_; stage < shape_.stages; stage += shape_.splits) {
+    for (int visit = split_; visit < shape_.visits; visit += shape_.splits) {
       scales_.take();
-      if (stage + shape_.splits < shape_.stages) {
+      if (visit + shape_.splits < shape_.visits) {
         scales_.ask();
       } else {
         walk_.next();
@@ -211,9 +214,9 @@ class Worker {
         begin_scales();
       }
       uint8_t const* const codes = queue_.take();
-      add_stage<S, T, Columns>(codes, x_.take(split_, turn_), item.x_rows,
-                               shape_.groups - stage * stream::stage_groups<S>, decoder_, scales_,
-                               sums);
+      add_visit<S, T, Tuning, Columns>(codes, x_.take(split_, turn_), item.x_rows,
+                                       shape_.groups - visit * visit_groups, decoder_, scales_,
+                                       sums);
       x_.release(split_, turn_);
       queue_.ask();
     }
@@ -226,9 +229,9 @@ class Worker {
   Walk<Offset> walk_;
   Decoder const& decoder_;
   int warp_, first_row_, split_;
-  CodeQueue<S, T, Offset, Tuning::depth> queue_;
-  Scales<S> scales_;
-  ActivationRings<S, T> const& x_;
+  CodeQueue<S, T, Offset, Tuning> queue_;
+  Scales<S, Tuning::stages> scales_;
+  ActivationRings<S, T, Tuning> const& x_;
   RingTurn turn_;
   Reduction reduction_;
   bool has_slow_ = false;
@@ -260,7 +263,7 @@ __launch_bounds__(Tuning::warps * 32 + 32, 1) __global__
   float* const levels = reinterpret_cast<float*>(shared + shape.levels_at);
   int const warp = __shfl_sync(~0u, static_cast<int>(threadIdx.x / 32), 0);
   int const workers = shape.row_warps * shape.splits;
-  ActivationRings<S, T> const x(shared, barriers + 1, shape);
+  ActivationRings<S, T, Tuning> const x(shared, barriers + 1, shape);
   if (threadIdx.x == 0) {
     ptx::init_barrier(barriers, static_cast<uint32_t>(workers));
     x.init();
@@ -273,7 +276,7 @@ __launch_bounds__(Tuning::warps * 32 + 32, 1) __global__
   ptx::wait_for_dependencies();
   ptx::launch_dependents();
 
-  Piece const piece{shape.row_tiles, shape.row_warps * 16, Tuning::x_rows};
+  Piece const piece{shape.row_tiles, shape.row_warps * 16, shape.x_rows};
   auto const walk = [&] {
     return Walk<Offset>(operands.offsets, operands.groups, piece, blockIdx.x, gridDim.x);
   };
@@ -292,8 +295,8 @@ __launch_bounds__(Tuning::warps * 32 + 32, 1) __global__
         has_slow = true;
         continue;
       }
-      for (int stage = 0; stage < shape.stages; ++stage)
-        x.bring(operands.x + item.first_m * operands.k, operands.k, stage, item.x_rows, turn);
+      for (int visit = 0; visit < shape.visits; ++visit)
+        x.bring(operands.x + item.first_m * operands.k, operands.k, visit, item.x_rows, turn);
     }
   }
   if (has_slow) multiply_slow_items(operands, piece.tile_rows, walk(), warp, workers + 1);

@@ -12,17 +12,19 @@
 
 namespace qfmt::inline v0::grouped {
 
-/// The division of a launch; `row_warps` is 0 where the kernel does not fit the device.
+/// The division of a launch that takes x_rows rows of x at a time; `row_warps` is 0 where the
+/// kernel does not fit the device.
 template <SchemeSpec S, Element T, class Tuning>
-constexpr Shape plan(Problem const& problem, int64_t k, DeviceLimits const& device,
+constexpr Shape plan(Problem const& problem, int64_t k, int x_rows, DeviceLimits const& device,
                      MatmulTuning const& tuning) {
   using Decoder = stream::PairDecoder<S, T>;
   constexpr int barrier_bytes = 256;
   constexpr int scratch_bytes = Tuning::warps * 8 * 128;
   constexpr int most_x = 8;  // (2 * most_x + 1) barriers
-  constexpr int x_bytes = (Tuning::x_rows * ActivationRings<S, T>::pitch + 127) / 128 * 128;
+  int const x_bytes = (x_rows * ActivationRings<S, T, Tuning>::pitch + 127) / 128 * 128;
   Shape shape;
-  shape.stages = static_cast<int>(ceil_div(k, stream::stage_values<S>));
+  shape.x_rows = x_rows;
+  shape.visits = static_cast<int>(ceil_div(k, Tuning::stages * stream::stage_values<S>));
   shape.groups = static_cast<int>(ceil_div(k, stream::group_values<S>));
 
   gemm::Arranger arranger;
@@ -47,23 +49,23 @@ constexpr Shape plan(Problem const& problem, int64_t k, DeviceLimits const& devi
     shape.shared_bytes = tried.at > table_end ? tried.at : table_end;
     if (shape.shared_bytes > device.shared_bytes) continue;
     shape.x = x;
-    divide(shape, problem, Tuning::warps, Tuning::x_rows, device.multiprocessors, tuning.splits);
+    divide(shape, problem, Tuning::warps, device.multiprocessors, tuning.splits);
     if (tuning.blocks != 0 && tuning.blocks < shape.grid) shape.grid = tuning.blocks;
     break;
   }
   return shape;
 }
 
-/// Launches the streaming kernel. unsupported_shape where it was not compiled for this device or
-/// does not fit it.
+/// Launches the streaming kernel, x_rows rows of x at a time. unsupported_shape where it was not
+/// compiled for this device or does not fit it.
 template <class Tuning, SchemeSpec S, Element T, class Offset>
-Status launch_streaming(Operands<S, T, Offset> const& operands, int64_t m, DeviceLimits device,
-                        MatmulOptions const& options, cudaStream_t stream) {
+Status launch_streaming(Operands<S, T, Offset> const& operands, int64_t m, int x_rows,
+                        DeviceLimits device, MatmulOptions const& options, cudaStream_t stream) {
   auto* const kernel = matmul_kernel<S, T, Offset, Tuning>;
   if (Status const s = stream::limit_to_code(kernel, device); !s) return s;
   if (device.sm < 90 || !stream::aligns_table(device)) return {Errc::unsupported_shape};
-  Shape const shape =
-      plan<S, T, Tuning>({operands.groups, m, operands.n}, operands.k, device, options.tuning);
+  Shape const shape = plan<S, T, Tuning>({operands.groups, m, operands.n}, operands.k, x_rows,
+                                         device, options.tuning);
   if (shape.row_warps == 0) return {Errc::unsupported_shape};
   return device::launch(kernel,
                         {.blocks = shape.grid,

@@ -35,18 +35,18 @@ __device__ bool skip_slow_items(Operands<S, T, Offset> const& operands, Walk<Off
   return skipped;
 }
 
-/// A warp's own queue of packed weights, asked for some stages ahead of use and across items: the
-/// stages split, split + splits, ... of every item that streams.
-template <SchemeSpec S, Element T, class Offset, int Depth>
+/// A warp's own queue of packed weights, asked for some visits ahead of use and across items: the
+/// visits split, split + splits, ... of every item that streams.
+template <SchemeSpec S, Element T, class Offset, class Tuning>
 class CodeQueue {
   static constexpr int pieces = stream::stage_bytes / 16;  // of a row in a stage, a lane each
-  static constexpr int loads = 16 * pieces / 32;           // of a lane
+  static constexpr int loads = 16 * pieces / 32;           // of a lane in a stage
   static constexpr int rows_a_load = 32 / pieces;
 
  public:
   static constexpr int stage_bytes = 16 * stream::stage_bytes;
 
-  /// places: the warp's, Depth * stage_bytes   first_row: the warp's, of a tile
+  /// places: the warp's, Tuning::queue_bytes   first_row: the warp's, of a tile
   __device__ CodeQueue(uint8_t* places, Operands<S, T, Offset> const& operands, Shape const& shape,
                        Walk<Offset> const& walk, int first_row, int split)
       : places_(places),
@@ -57,44 +57,49 @@ class CodeQueue {
         split_(split) {
     begin_item();
 #pragma unroll
-    for (int d = 0; d < Depth; ++d) ask();
+    for (int d = 0; d < Tuning::depth; ++d) ask();
   }
 
-  /// The codes that come next, (16, 128) bytes, once they are here.
+  /// The codes that come next, (stages, 16, 128) bytes, once they are here.
   __device__ uint8_t const* take() const {
-    ptx::wait_copies<Depth - 1>();
+    ptx::wait_copies<Tuning::depth - 1>();
     __syncwarp();
-    return places_ + place_ * stage_bytes;
+    return places_ + place_ * Tuning::visit_bytes;
   }
 
-  /// Asks for the next stage, where there is one, in the place of the codes that `take` returned.
+  /// Asks for the next visit, where there is one, in the place of the codes that `take` returned.
   __device__ void ask() {
     __syncwarp();  // every lane has left the place
     if (walk_.has_item()) {
-      uint8_t* const to = places_ + place_ * stage_bytes;
-      int const piece = lane() % pieces;
-      bool const exists =
-          piece * 16 * 8 / S::bits < operands_.k - int64_t{stage_} * stream::stage_values<S>;
+      uint8_t* const to = places_ + place_ * Tuning::visit_bytes;
 #pragma unroll
-      for (int i = 0; i < loads; ++i) {
-        int const row = lane() / pieces + rows_a_load * i;
-        ptx::copy_async_or_zero(
-            to + row * stream::stage_bytes + (piece ^ stream::piece_swizzle<S>(row)) * 16,
-            codes_ + offset_[i], exists);
-      }
-      codes_ += shape_.splits * stream::stage_bytes;
-      stage_ += shape_.splits;
-      if (stage_ >= shape_.stages) {
+      for (int stage = 0; stage < Tuning::stages; ++stage) ask_stage(to, stage);
+      codes_ += shape_.splits * Tuning::stages * stream::stage_bytes;
+      visit_ += shape_.splits;
+      if (visit_ >= shape_.visits) {
         walk_.next();
         begin_item();
       }
     }
     ptx::commit_copies();
-    place_ = place_ + 1 == Depth ? 0 : place_ + 1;
+    place_ = place_ + 1 == Tuning::depth ? 0 : place_ + 1;
   }
 
  private:
   static __device__ int lane() { return static_cast<int>(threadIdx.x % 32); }
+
+  __device__ void ask_stage(uint8_t* to, int stage) const {
+    int const piece = lane() % pieces;
+    int64_t const first = int64_t{visit_ * Tuning::stages + stage} * stream::stage_values<S>;
+    bool const exists = piece * 16 * 8 / S::bits < operands_.k - first;
+#pragma unroll
+    for (int i = 0; i < loads; ++i) {
+      int const row = lane() / pieces + rows_a_load * i;
+      ptx::copy_async_or_zero(to + stage * stage_bytes + row * stream::stage_bytes +
+                                  (piece ^ stream::piece_swizzle<S>(row)) * 16,
+                              codes_ + stage * stream::stage_bytes + offset_[i], exists);
+    }
+  }
 
   __device__ void begin_item() {
     skip_slow_items(operands_, walk_);
@@ -103,9 +108,9 @@ class CodeQueue {
     QuantizedMatrix<S const> const& w = operands_.matrix[item.group];
     int64_t const row_bytes = w.row_stride * S::bits / 8;
     int64_t const left = operands_.n - item.row;
-    stage_ = split_;
+    visit_ = split_;
     codes_ = w.values.codes + w.origin * S::bits / 8 + item.row * row_bytes +
-             int64_t{stage_} * stream::stage_bytes + lane() % pieces * 16;
+             int64_t{visit_} * Tuning::stages * stream::stage_bytes + lane() % pieces * 16;
 #pragma unroll
     for (int i = 0; i < loads; ++i) {  // rows that do not exist repeat the last one
       int64_t const row = first_row_ + lane() / pieces + rows_a_load * i;
@@ -119,12 +124,12 @@ class CodeQueue {
   Walk<Offset> walk_;
   int first_row_, split_;
   int place_ = 0;
-  int stage_ = 0;
-  uint8_t const* codes_ = nullptr;  // of the stage to be asked for
+  int visit_ = 0;
+  uint8_t const* codes_ = nullptr;  // of the visit to be asked for
   uint32_t offset_[loads]{};        // within a tile
 };
 
-/// Where one side stands in a ring of stages of x: the place, and the parity of its phase.
+/// Where one side stands in a ring of visits' x: the place, and the parity of its phase.
 struct RingTurn {
   int place = 0;
   uint32_t parity = 0;
@@ -136,13 +141,14 @@ struct RingTurn {
   }
 };
 
-/// Rings of stages of x, (x_rows, a pitch of 16 bytes more than they hold), so that rows begin in
-/// different banks. Each split has a ring of its own, so that whoever takes stages takes every one.
-template <SchemeSpec S, Element T>
+/// Rings of visits' x, (x_rows, a pitch of 16 bytes more than they hold), so that rows begin in
+/// different banks. Each split has a ring of its own, so that whoever takes visits takes every one.
+template <SchemeSpec S, Element T, class Tuning>
 class ActivationRings {
  public:
-  static constexpr int stage_bytes = stream::stage_values<S> * static_cast<int>(sizeof(T));
-  static constexpr int pitch = stage_bytes + 16;
+  static constexpr int values = Tuning::stages * stream::stage_values<S>;  // of a visit
+  static constexpr int bytes = values * static_cast<int>(sizeof(T));       // of a row
+  static constexpr int pitch = bytes + 16;
 
   /// barriers: (2, shape.x.count)
   __device__ ActivationRings(uint8_t* shared, ptx::Barrier* barriers, Shape const& shape)
@@ -156,25 +162,25 @@ class ActivationRings {
     }
   }
 
-  /// Brings a stage of `rows` rows of x. Called by a whole warp, whose lane j keeps the turn of
+  /// Brings a visit of `rows` rows of x. Called by a whole warp, whose lane j keeps the turn of
   /// split j.
-  __device__ void bring(T const* x, int64_t k, int stage, int rows, RingTurn& turn) const {
+  __device__ void bring(T const* x, int64_t k, int visit, int rows, RingTurn& turn) const {
     int const lane = static_cast<int>(threadIdx.x % 32);
-    int const split = stage % shape_.splits;
+    int const split = visit % shape_.splits;
     int const at = split * shape_.x_places + __shfl_sync(~0u, turn.place, split);
     uint32_t const parity = __shfl_sync(~0u, turn.parity, split);
-    int64_t const first = int64_t{stage} * stream::stage_values<S>;
+    int64_t const first = int64_t{visit} * values;
     int64_t const left = (k - first) * static_cast<int64_t>(sizeof(T));
-    uint32_t const bytes = static_cast<uint32_t>(left < stage_bytes ? left : stage_bytes);
+    uint32_t const exist = static_cast<uint32_t>(left < bytes ? left : bytes);
     ptx::wait(empty(at), parity ^ 1);  // the phase before the first is complete
-    if (lane == 0) ptx::arrive_and_expect(full(at), bytes * static_cast<uint32_t>(rows));
+    if (lane == 0) ptx::arrive_and_expect(full(at), exist * static_cast<uint32_t>(rows));
     __syncwarp();
     for (int r = lane; r < rows; r += 32)
-      ptx::copy_bulk(shared_ + shape_.x.offset(at) + r * pitch, x + r * k + first, bytes, full(at));
+      ptx::copy_bulk(shared_ + shape_.x.offset(at) + r * pitch, x + r * k + first, exist, full(at));
     if (lane == split) turn.next(shape_.x_places);
   }
 
-  /// The stage of a split's turn, once it is here. Called by whole warps.
+  /// The visit of a split's turn, once it is here. Called by whole warps.
   __device__ uint8_t const* take(int split, RingTurn const& turn) const {
     int const at = split * shape_.x_places + turn.place;
     ptx::wait(full(at), turn.parity);

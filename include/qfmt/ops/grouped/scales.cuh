@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// The scales of a warp's sixteen rows, a stage at a time and one ahead, of matrices whose views lie
+// The scales of a warp's sixteen rows, a visit at a time and one ahead, of matrices whose views lie
 // in device memory: lane 4g + t keeps those of rows g and g + 8 and of every fourth group from t
 // on, and hands them to its quad.
 #pragma once
@@ -10,22 +10,24 @@
 
 namespace qfmt::inline v0::grouped {
 
-template <SchemeSpec S>
+/// Stages: of a visit.
+template <SchemeSpec S, int Stages>
 class Scales {
   static constexpr int stage_groups = stream::stage_groups<S>;
-  static constexpr int per_row = stage_groups < 4 ? 1 : stage_groups / 4;  // of a lane
+  static constexpr int per_row = stage_groups < 4 ? 1 : stage_groups / 4;  // of a lane in a stage
+  static constexpr int kept = Stages * per_row;
   static constexpr int group_shift = stream::log2_of(stream::group_values<S>);
   static constexpr int block_shift = stream::log2_of(S::block_size) - group_shift;
 
  public:
-  /// levels: (256), built in, of nested scales   row_groups: groups of a row   step: stages
+  /// levels: (256), built in, of nested scales   row_groups: groups of a row   step: visits
   __device__ Scales(float const* levels, int row_groups, int step)
-      : built_in_(levels), row_groups_(row_groups), step_(step * stage_groups) {}
+      : built_in_(levels), row_groups_(row_groups), step_(step * Stages * stage_groups) {}
 
   /// Turns to rows [row, row + rows) of a matrix, of which the warp's begin at first_row; what is
-  /// asked for begins at `stage`. Rows that do not exist repeat the last one.
+  /// asked for begins at visit `visit`. Rows that do not exist repeat the last one.
   __device__ void begin(QuantizedMatrix<S const> const& w, int64_t row, int rows, int first_row,
-                        int stage) {
+                        int visit) {
     auto const& scales = w.values.scales;
     int64_t const group = (w.origin + row * w.row_stride) >> group_shift;
     int64_t const block = group >> block_shift;
@@ -41,7 +43,7 @@ class Scales {
     } else {
       factors_ = scales.absmax + block;
     }
-    group_ = stage * stage_groups + lane() % 4 % stage_groups;
+    group_ = visit * Stages * stage_groups + lane() % 4 % stage_groups;
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       int const r = first_row + lane() / 4 + 8 * i;
@@ -50,11 +52,11 @@ class Scales {
     }
   }
 
-  /// Asks for the next stage's. Of groups that do not exist nothing is read.
+  /// Asks for the next visit's. Of groups that do not exist nothing is read.
   __device__ void ask() {
 #pragma unroll
-    for (int j = 0; j < per_row; ++j) {
-      int const group = group_ + j * 4;
+    for (int j = 0; j < kept; ++j) {
+      int const group = group_of(j);
       if (group >= row_groups_) continue;
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
@@ -69,11 +71,11 @@ class Scales {
     }
   }
 
-  /// Decodes what the last `ask` brought: the scales of the stage that begins now.
+  /// Decodes what the last `ask` brought: the scales of the visit that begins now.
   __device__ void take() {
 #pragma unroll
-    for (int j = 0; j < per_row; ++j) {
-      if (group_ + j * 4 >= row_groups_) continue;
+    for (int j = 0; j < kept; ++j) {
+      if (group_of(j) >= row_groups_) continue;
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
         float scale = factor_[i][j];
@@ -85,13 +87,17 @@ class Scales {
     group_ += step_;
   }
 
-  /// The scale of row 8 * i + lane / 4 in a group of the stage taken. Called by whole warps.
-  __device__ float operator()(int i, int group) const {
-    return __shfl_sync(~0u, scale_[i][group / 4], group % 4, 4);
+  /// The scale of row 8 * i + lane / 4 in a group of a stage of the visit taken. Called by whole
+  /// warps.
+  __device__ float operator()(int i, int stage, int group) const {
+    return __shfl_sync(~0u, scale_[i][stage * per_row + group / 4], group % 4, 4);
   }
 
  private:
   static __device__ int lane() { return static_cast<int>(threadIdx.x % 32); }
+  __device__ int group_of(int j) const {
+    return group_ + j / per_row * stage_groups + j % per_row * 4;
+  }
 
   float const* built_in_;
   int row_groups_, step_;
@@ -102,21 +108,21 @@ class Scales {
   float next_shift_ = 0.f;
   uint32_t offset_[2]{};
   int group_ = 0;
-  uint32_t code_[2][per_row]{};
-  float factor_[2][per_row]{};
-  float scale_[2][per_row]{};
+  uint32_t code_[2][kept]{};
+  float factor_[2][kept]{};
+  float scale_[2][kept]{};
 };
 
 /// Rows that share one scale each take it at the end.
-template <SchemeSpec S>
+template <SchemeSpec S, int Stages>
   requires(S::is_row_wise)
-class Scales<S> {
+class Scales<S, Stages> {
  public:
   __device__ Scales(float const*, int, int) {}
   __device__ void begin(QuantizedMatrix<S const> const&, int64_t, int, int, int) {}
   __device__ void ask() {}
   __device__ void take() {}
-  __device__ float operator()(int, int) const { return 1.f; }
+  __device__ float operator()(int, int, int) const { return 1.f; }
 };
 
 /// The built-in levels of nested scales into shared memory.     levels: (256)
