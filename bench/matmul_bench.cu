@@ -6,25 +6,26 @@
 //   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
 //        -lcublas -lcublasLt -o matmul_bench
 //   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
-//   M,M] [--only matmul|grouped|transposed]
+//   M,M] [--only matmul|grouped|transposed|prepacked]
 //
 // After the shapes come groups of rows with a matrix each (experts; beside a launch of the ordinary
 // product for each group, whose sizes the host then knows), and the transposed product (beside
-// dequantize + cuBLAS and cuBLAS on dense weights).
+// dequantize + cuBLAS and cuBLAS on dense weights), and prepacked weights beside raw ones.
 //
 // Not a Google Benchmark: contenders take turns within one process and one repetition, so that what
 // clocks and neighbours do meets all of them alike. Each is a CUDA graph of launches over weights
 // that together are larger than four times the L2; the median of the repetitions counts.
 //   GB/s     bytes that must move (codes, scales, x, y) over time
 //   copy     that over the rate of an eager device-to-device copy of the same run
+#include "qfmt/device/grid/prepack.cuh"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
 #include "qfmt/ops/grouped_matmul.cuh"
 #include "qfmt/ops/matmul_cublaslt.cuh"
-#include "qfmt/ops/matmul_transposed_cublaslt.cuh"
-#include "qfmt/ops/matmul_wgmma.cuh"
+#include "qfmt/ops/matmul_prepacked_cublaslt.cuh"
+#include "qfmt/ops/matmul_prepacked_wgmma.cuh"
 
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -298,6 +299,7 @@ struct Bench {
   template <SchemeSpec S>
   void grouped(char const* scheme, int experts, int each, std::int64_t n, std::int64_t k);
   void transposed(std::int64_t n, std::int64_t k);
+  void prepacked(std::int64_t n, std::int64_t k);
   bool does(char const* part) const { return settings.only.empty() || settings.only == part; }
 };
 
@@ -594,6 +596,74 @@ void Bench::transposed(std::int64_t n, std::int64_t k) {
   }
 }
 
+/// The same kernels on raw and on prepacked weights, and what prepacking takes.
+void Bench::prepacked(std::int64_t n, std::int64_t k) {
+  Memory memory;
+  int const sets = std::max(3, static_cast<int>(600e6 / (static_cast<double>(n) * k)));
+  std::vector<QuantizedMatrix<Nested>> raw;
+  std::vector<PrepackedMatrix<Nested>> packed(static_cast<std::size_t>(sets));
+  for (int s = 0; s < sets; ++s) {
+    raw.push_back(random_matrix<Nested>(memory, n, k, 10u * s + 5));
+    auto const other = random_matrix<Nested>(memory, n, k, 10u * s + 5);
+    require(device::prepack(other, packed[static_cast<std::size_t>(s)], nullptr), "prepack");
+  }
+  T* const x = memory.get<T>(4096 * k);
+  T* const y = memory.get<T>(4096 * n);
+  fill_reals<<<2048, 256>>>(x, 4096 * k, -1.f, 1.f, 99);
+  require(cudaDeviceSynchronize(), "fill");
+  std::vector<Timed> c;
+  auto const add = [&](std::string const& name, double bytes, auto launch) {
+    c.push_back({name, bytes, launch, nullptr, 0, {}});
+  };
+  auto const run = [&](int m) {
+    measure(c, sets, clock);
+    for (Timed const& t : c) row(n, k, m, t, 0, 0);
+    std::fflush(stdout);
+    c.clear();
+  };
+  add("prepack and unpack", 2. * static_cast<double>(n * k), [&](int s, cudaStream_t stream) {
+    auto& w = packed[static_cast<std::size_t>(s)];
+    QuantizedMatrix<Nested> restored;
+    require(device::unpack(w, restored, stream), "unpack");
+    require(device::prepack(restored, w, stream), "prepack");
+  });
+  run(0);
+  for (int const m : {1, 8, 16, 32, 64, 128, 256, 1024, 4096}) {
+    double const bytes = bytes_of<Nested>(n, k, m);
+    if (m <= 32) {
+      add("streamed, raw", bytes, [&, m](int s, cudaStream_t stream) {
+        require(device::matmul(raw[s], x, m, y, nullptr, {}, stream), "matmul");
+      });
+      add("streamed, prepacked", bytes, [&, m](int s, cudaStream_t stream) {
+        require(device::matmul(packed[s], x, m, y, nullptr, {}, stream), "matmul");
+      });
+    }
+    for (int const columns : {32, 64, 128, 256}) {
+      if (limits.sm != 90 || m < 16 || (columns > 32 && columns >= 2 * m)) continue;
+      MatmulOptions options;
+      options.tuning = {.columns = columns};
+      std::string const name = "wgmma " + std::to_string(columns);
+      add(name + ", raw", bytes, [&, m, options](int s, cudaStream_t stream) {
+        require(device::matmul_wgmma(raw[s], x, m, y, nullptr, stream, options), "wgmma");
+      });
+      add(name + ", prepacked", bytes, [&, m, options](int s, cudaStream_t stream) {
+        require(device::matmul_wgmma(packed[s], x, m, y, nullptr, workspace, stream, options),
+                "wgmma");
+      });
+    }
+    if (m >= 1024) {
+      add("dequantized, raw", bytes, [&, m](int s, cudaStream_t stream) {
+        require(device::matmul_dequantized(lt, raw[s], x, m, y, nullptr, workspace, stream), "lt");
+      });
+      add("dequantized, prepacked", bytes, [&, m](int s, cudaStream_t stream) {
+        require(device::matmul_dequantized(lt, packed[s], x, m, y, nullptr, workspace, stream),
+                "lt");
+      });
+    }
+    run(m);
+  }
+}
+
 std::vector<std::int64_t> numbers(char const* text) {
   std::vector<std::int64_t> r;
   for (char* end = nullptr; *text != 0; text = *end == ',' ? end + 1 : end)
@@ -666,6 +736,7 @@ int main(int argc, char** argv) {
           bench.grouped<Plain>("nf4", experts, each, 14336, 4096);
       }
   if (bench.does("transposed")) bench.transposed(8192, 8192);
+  if (bench.does("prepacked")) bench.prepacked(28672, 8192);
   if (bench.json != nullptr) {
     std::fprintf(bench.json, "\n]}\n");
     std::fclose(bench.json);

@@ -9,19 +9,20 @@
 //
 // Without the definitions the products through cuBLASLt and matmul_wgmma are left out.
 // One line a group; exit code 1 where one fails.
+#include "qfmt/device/grid/prepack.cuh"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
 #include "qfmt/ops/grouped_matmul.cuh"
 #include "qfmt/ops/matmul.cuh"
+#include "qfmt/ops/matmul_prepacked.cuh"
 #include "qfmt/ops/matmul_transposed.cuh"
 #ifdef QFMT_TEST_WGMMA
-#include "qfmt/ops/matmul_wgmma.cuh"
+#include "qfmt/ops/matmul_prepacked_wgmma.cuh"
 #endif
 #ifdef QFMT_TEST_CUBLASLT
-#include "qfmt/ops/matmul_cublaslt.cuh"
-#include "qfmt/ops/matmul_transposed_cublaslt.cuh"
+#include "qfmt/ops/matmul_prepacked_cublaslt.cuh"
 #endif
 
 #include <cuda_runtime.h>
@@ -614,6 +615,62 @@ MatmulOptions grouped_as(int columns, int splits) {
   return options;
 }
 
+// --- Prepacked -----------------------------------------------------------------------------------
+
+/// Weights prepacked where they lie: values decoded, products, and the bytes as they were.
+template <SchemeSpec S, class T>
+void check_prepacked(char const* name, std::int64_t n, std::int64_t k, double limit) {
+  Weights<S> const w(n, k, 101);
+  auto const before = w.storage.host();
+  Array<T> raw(n * k), unpacked(n * k);
+  bool passed = static_cast<bool>(
+      device::dequantize(QuantizedSpan<S const>(w.matrix.values), raw.data, nullptr));
+  PrepackedMatrix<S> packed;
+  passed = passed && device::prepack(w.matrix, packed, nullptr);
+  passed = passed && device::dequantize(packed, unpacked.data, nullptr);
+  require(cudaDeviceSynchronize(), "prepack");
+  passed = passed && same<S>(raw.host(), unpacked.host());
+  bool const moved = std::memcmp(before.data(), w.storage.host().data(), before.size()) != 0;
+  passed = passed && moved == (n >= 16 && k >= 64);
+
+  QuantizedMatrix<S> restored;
+  double worst = 0;
+  for (std::int64_t const m : {1, 9, 33, 130}) {
+    auto const compute = [&](auto multiply) {
+      return error_of_computed<S, T>(whole(w.matrix), m, true, 0, [&](T const* x, T const* bias) {
+        Array<T> y(m * n);
+        y.poison();
+        require(cudaDeviceSynchronize(), "poison");
+        passed = passed && device::prepack(w.matrix, packed, nullptr);  // after the exact product
+        Status const s = multiply(x, bias, y.data);
+        if (!s) std::printf("prepacked: %s (%d)\n", message(s.code), s.native);
+        passed = passed && s;
+        passed = passed && device::unpack(packed, restored, nullptr);
+        require(cudaDeviceSynchronize(), "prepacked");
+        return y.host();
+      });
+    };
+    passed = passed && device::unpack(packed, restored, nullptr);
+    worst = std::max(worst, compute([&](T const* x, T const* bias, T* y) {
+                       return device::matmul(packed, x, m, y, bias, {}, nullptr);
+                     }));
+#ifdef QFMT_TEST_WGMMA
+    if constexpr (sizeof(T) == 2)
+      if (n % 16 == 0 && k % 64 == 0)
+        worst = std::max(worst, compute([&](T const* x, T const* bias, T* y) {
+                           MatmulOptions options;
+                           options.tuning = {.columns = m > 64 ? 128 : 64};
+                           return device::matmul_wgmma(packed, x, m, y, bias, {}, nullptr, options);
+                         }));
+#endif
+    passed = passed && device::prepack(w.matrix, packed, nullptr);
+  }
+  passed = passed && device::unpack(packed, restored, nullptr);
+  require(cudaDeviceSynchronize(), "unpack");
+  passed = passed && std::memcmp(before.data(), w.storage.host().data(), before.size()) == 0;
+  report(name, passed && worst <= limit, worst, limit);
+}
+
 /// One output beyond float16's range, which bfloat16 holds.
 void check_overflow() {
   using S = Scheme<Format<NF4>>;
@@ -701,6 +758,11 @@ int main() {
   check_determinism<Plain>("nf4: 1000 launches and a graph, the same bits", 1000);
   check_transposed<Nested, bfloat16>("transposed: nf4 nested, bfloat16, 1000 x 4096", 1000, 4096);
   check_transposed<Plain, float>("transposed: nf4, float, 77 x 333", 77, 333);
+  check_prepacked<Nested, bfloat16>("prepacked: nf4 nested, bfloat16, 1008 x 4096", 1008, 4096,
+                                    bound<bfloat16, true>());
+  check_prepacked<Scheme<Format<Int8>, RowWise>, bfloat16>(
+      "prepacked: int8 rows, bfloat16, 304 x 4096", 304, 4096, bound<bfloat16, true>());
+  check_prepacked<Nested, float>("prepacked: nf4 nested, float, 77 x 333", 77, 333, 2e-6);
   check_grouped<Nested, bfloat16>("grouped: nf4 nested, bfloat16, 8 of 1000 x 4096", 1000, 4096);
   check_grouped<Nested, bfloat16>("grouped: the same, 8 rows at a time, two splits", 1000, 4096,
                                   grouped_as(8, 2));

@@ -41,7 +41,7 @@ auto const dispatched = OnPrepacked{
     }};
 auto const tiled = OnPrepacked{
     [](auto w, auto const* x, int64_t m, auto* y, auto const* bias, MatmulOptions const& options) {
-      return device::matmul_wgmma(w, x, m, y, bias, nullptr, options);
+      return device::matmul_wgmma(w, x, m, y, bias, {}, nullptr, options);
     }};
 
 template <SchemeSpec S>

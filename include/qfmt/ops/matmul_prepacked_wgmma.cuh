@@ -15,11 +15,12 @@ namespace qfmt::inline v0::device {
 /// raw weights.     x: (m, w.cols)   y: (m, w.rows)   bias: (w.rows) or null; row-major
 ///
 /// What matmul_wgmma asks for, and rows a multiple of 16, cols of 64. Stream-ordered, capturable.
-/// Numerics: those of matmul_wgmma. Errors: its errors; unsupported_shape for other rows and cols.
+/// Numerics and workspace: those of matmul_wgmma. Errors: its errors; unsupported_shape for other
+/// rows and cols.
 template <SchemeSpec S, Element T>
   requires(sizeof(T) == 2)
 Status matmul_wgmma(PrepackedMatrix<S> w, T const* x, int64_t m, T* y,
-                    std::type_identity_t<T> const* bias, cudaStream_t stream,
+                    std::type_identity_t<T> const* bias, Workspace, cudaStream_t stream,
                     MatmulOptions options = {}) {
   return device::matmul_wgmma(detail::prepacked_parts<stl::remove_const_t<S>>(w), x, m, y, bias,
                               stream, options);
