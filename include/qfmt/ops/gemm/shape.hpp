@@ -31,8 +31,8 @@ struct Tuning {
   static constexpr int threads = 128 * (Groups + 1);
   /// Of a consuming thread, and of one of the producing warpgroup: no more in all than the block
   /// begins with, or raising their number waits for ever.
-  static constexpr int registers = Groups == 2 ? 232 : Groups == 3 ? 152 : 112;
-  static constexpr int producer_registers = Groups == 4 ? 32 : 40;
+  static constexpr int registers = Groups == 2 ? 232 : Groups == 3 ? 160 : 112;
+  static constexpr int producer_registers = Groups == 2 ? 40 : 32;
   static constexpr int first_registers = 0x10000 / threads / 8 * 8;
   static_assert(Groups * registers + producer_registers <= (Groups + 1) * first_registers);
   static constexpr ScaleAt scale = Scale;
