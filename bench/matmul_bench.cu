@@ -5,11 +5,11 @@
 //
 //   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
 //        -lcublas -lcublasLt -o matmul_bench
-//   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
-//   M,M] [--only matmul|grouped|transposed|prepacked]
+//   matmul_bench [--quick] [--variants] [--stream-variants] [--bnb LIBBITSANDBYTES] [--json FILE]
+//                [--shape N,K] [--m M,M] [--only matmul|grouped|transposed|prepacked]
 //
 // After the shapes come groups of rows with a matrix each (experts; beside a launch of the ordinary
-// product for each group, whose sizes the host then knows), and the transposed product (beside
+// product for each group, whose sizes the host then knows), the transposed product (beside
 // dequantize + cuBLAS and cuBLAS on dense weights), and prepacked weights beside raw ones.
 //
 // Not a Google Benchmark: contenders take turns within one process and one repetition, so that what
@@ -25,7 +25,6 @@
 #include "qfmt/ops/grouped_matmul.cuh"
 #include "qfmt/ops/matmul_cublaslt.cuh"
 #include "qfmt/ops/matmul_prepacked_cublaslt.cuh"
-#include "qfmt/ops/matmul_prepacked_wgmma.cuh"
 
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -39,60 +38,15 @@
 #include <string>
 #include <vector>
 
+#include "graph_clock.cuh"
+
 namespace {
 
 using namespace qfmt;
+using namespace bench;
 using T = __nv_bfloat16;
 using Plain = Scheme<Format<NF4>>;
 using Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
-
-constexpr int repetitions = 9;
-constexpr double graph_microseconds = 1500;
-
-void require(cudaError_t error, char const* what) {
-  if (error == cudaSuccess) return;
-  std::printf("%s: %s\n", what, cudaGetErrorString(error));
-  std::exit(2);
-}
-void require(Status status, char const* what) {
-  if (status) return;
-  std::printf("%s: %s (%d)\n", what, message(status.code), status.native);
-  std::exit(2);
-}
-
-__device__ std::uint32_t mix(std::uint64_t i, std::uint32_t seed) {
-  std::uint64_t z = (i + seed) * 0x9E3779B97F4A7C15ull;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-  return static_cast<std::uint32_t>(z ^ (z >> 31));
-}
-__global__ void fill_bytes(std::uint8_t* p, std::int64_t n, std::uint32_t seed) {
-  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
-       i += std::int64_t{gridDim.x} * blockDim.x)
-    p[i] = static_cast<std::uint8_t>(mix(static_cast<std::uint64_t>(i), seed));
-}
-template <class E>
-__global__ void fill_reals(E* p, std::int64_t n, float low, float high, std::uint32_t seed) {
-  for (std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < n;
-       i += std::int64_t{gridDim.x} * blockDim.x)
-    p[i] = from_float<E>(
-        low + (high - low) * static_cast<float>(mix(static_cast<std::uint64_t>(i), seed) >> 8) *
-                  0x1p-24f);
-}
-
-struct Memory {
-  std::vector<void*> blocks;
-  ~Memory() {
-    for (void* p : blocks) cudaFree(p);
-  }
-  template <class E>
-  E* get(std::int64_t n) {
-    void* p = nullptr;
-    require(cudaMalloc(&p, static_cast<std::size_t>(n) * sizeof(E)), "cudaMalloc");
-    blocks.push_back(p);
-    return static_cast<E*>(p);
-  }
-};
 
 /// Random codes and scales: every set of weights is another.
 template <SchemeSpec S>
@@ -110,72 +64,6 @@ QuantizedMatrix<S> random_matrix(Memory& memory, std::int64_t n, std::int64_t k,
     fill_reals<<<2048, 256>>>(w.values.scales.absmax, block_count<S>(n * k, k), .01f, .03f, seed);
   }
   return w;
-}
-
-struct Timed {
-  std::string name;
-  double bytes = 0;  // that must move in one launch
-  std::function<void(int set, cudaStream_t)> launch;
-  cudaGraphExec_t graph = nullptr;
-  int launches = 0;
-  std::vector<double> microseconds;
-  double median() const {
-    auto sorted = microseconds;
-    std::sort(sorted.begin(), sorted.end());
-    return sorted.empty() ? 0 : sorted[sorted.size() / 2];
-  }
-};
-
-struct Clock {
-  cudaStream_t stream = nullptr;
-  cudaEvent_t begin = nullptr, end = nullptr;
-  Clock() {
-    require(cudaStreamCreate(&stream), "stream");
-    require(cudaEventCreate(&begin), "event");
-    require(cudaEventCreate(&end), "event");
-  }
-  template <class Work>
-  double microseconds(Work work) {
-    require(cudaEventRecord(begin, stream), "record");
-    work();
-    require(cudaEventRecord(end, stream), "record");
-    require(cudaEventSynchronize(end), "run");
-    float ms = 0;
-    require(cudaEventElapsedTime(&ms, begin, end), "elapsed");
-    return 1e3 * static_cast<double>(ms);
-  }
-};
-
-void capture(Timed& t, int sets, Clock& clock) {
-  auto const once = [&] {
-    for (int s = 0; s < sets; ++s) t.launch(s, clock.stream);
-  };
-  once();
-  double const each = clock.microseconds(once) / sets;
-  int const rounds =
-      std::clamp(static_cast<int>(graph_microseconds / std::max(1., each * sets)), 1, 200);
-  t.launches = rounds * sets;
-  cudaGraph_t graph = nullptr;
-  require(cudaStreamBeginCapture(clock.stream, cudaStreamCaptureModeThreadLocal), "capture");
-  for (int r = 0; r < rounds; ++r) once();
-  require(cudaStreamEndCapture(clock.stream, &graph), "capture");
-  require(cudaGraphInstantiate(&t.graph, graph, 0), "instantiate");
-  require(cudaGraphDestroy(graph), "destroy");
-  require(cudaGraphLaunch(t.graph, clock.stream), "warm up");
-  require(cudaStreamSynchronize(clock.stream), t.name.c_str());
-}
-
-void measure(std::vector<Timed>& contenders, int sets, Clock& clock) {
-  for (Timed& t : contenders) capture(t, sets, clock);
-  constexpr int warm_up = 3;  // the clock has fallen while weights were made
-  for (int r = -warm_up; r < repetitions; ++r)
-    for (Timed& t : contenders) {
-      double const us = clock.microseconds([&] {
-        require(cudaGraphLaunch(t.graph, clock.stream), "launch");
-      }) / t.launches;
-      if (r >= 0) t.microseconds.push_back(us);
-    }
-  for (Timed& t : contenders) cudaGraphExecDestroy(t.graph);
 }
 
 // --- Contenders
@@ -223,7 +111,8 @@ void cublas(cublasHandle_t handle, T const* w, T const* x, T* y, int m, int n, i
 
 struct Settings {
   bool quick = false;
-  bool variants = false;
+  bool variants = false;         // of the tiled kernel
+  bool stream_variants = false;  // of the streaming kernel
   std::string only;
   char const* bnb = nullptr;
   char const* json = nullptr;
@@ -400,27 +289,53 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
             }
           });
     }
-    if (m > 32 && m <= 128)
+    if (m > 8 && m <= 64)
       add("qfmt nf4 nested, streamed", bytes_of<Nested>(n, k, m),
           [&, m](int s, cudaStream_t stream) {
-            require(device::matmul(nested[s], x, m, y, nullptr, {}, stream), "matmul");
+            MatmulOptions options;
+            options.tuning.cluster = 1;  // which the streaming kernel alone has
+            require(device::matmul(nested[s], x, m, y, nullptr, {}, stream, options), "matmul");
           });
-    if (limits.sm == 90 && m >= 8)
-      for (int const columns : {32, 64, 128, 256}) {
-        if (columns > 32 && columns >= 2 * m) continue;
-        for (int const cluster : {0, 1, 2}) {  // 0: chosen
-          if (cluster > 0 && !settings.variants) continue;
+    if (settings.variants && limits.sm == 90 && m >= 8)
+      for (int const columns : {16, 32, 64, 128, 256}) {
+        if (columns < m / 4 || columns >= 2 * m) continue;
+        for (bool const splits : {true, false}) {
           MatmulOptions options;
-          options.tuning = {.cluster = cluster, .columns = columns};
-          std::string name = "qfmt nf4 nested, wgmma " + std::to_string(columns);
-          if (cluster > 0) name += ", cluster " + std::to_string(cluster);
+          options.tuning.columns = columns;
+          std::string name = "qfmt nf4 nested, tiles of " + std::to_string(columns);
+          if (!splits) name += ", whole";
           add(name.c_str(), bytes_of<Nested>(n, k, m),
-              [&, m, options, name](int s, cudaStream_t stream) {
-                require(device::matmul_wgmma(nested[s], x, m, y, nullptr, stream, options),
+              [&, m, options, splits, name](int s, cudaStream_t stream) {
+                require(device::matmul(nested[s], x, m, y, nullptr,
+                                       splits ? workspace : Workspace{}, stream, options),
                         name.c_str());
               });
         }
       }
+    if (limits.sm == 90 && m > 32)
+      add("qfmt nf4 nested, decoded copy", bytes_of<Nested>(n, k, m),
+          [&, m](int s, cudaStream_t stream) {
+            require(device::matmul_dequantized(lt, nested[s], x, m, y, nullptr, workspace, stream),
+                    "matmul_dequantized");
+          });
+    if (settings.variants && limits.sm == 90) {
+      auto const tiled = [&]<class Tuning>(Tuning, char const* name) {
+        if (m < Tuning::columns / 2 || m > 4 * Tuning::columns) return;
+        add(name, bytes_of<Nested>(n, k, m), [&, m, name](int s, cudaStream_t stream) {
+          MatrixParts<Nested const, 1> parts;
+          parts.part[0] = nested[s];
+          parts.count = 1;
+          require(gemm::launch_matmul<Tuning, Nested>(
+                      parts, device::as_kernel_elements(x), m, device::as_kernel_elements(y),
+                      static_cast<bfloat16 const*>(nullptr), limits, {}, workspace, stream),
+                  name);
+        });
+      };
+      tiled(gemm::Tuning<16, 2>{}, "tiled 16, 2 groups");
+      tiled(gemm::Tuning<32, 2>{}, "tiled 32, 2 groups");
+      tiled(gemm::Tuning<32, 4>{}, "tiled 32, 4 groups");
+      tiled(gemm::Tuning<64, 2>{}, "tiled 64, 2 groups");
+    }
     Memory other;
     bool const large = n * k > (std::int64_t{1} << 27);
     bool const square = n == 8192 && k == 8192 && (m == 1 || m == 16 || m == 256 || m == 4096);
@@ -438,7 +353,7 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
       add_scheme(Scheme<Format<Int8>, RowWise>{}, bfloat16{}, "qfmt int8 rows");
       add_scheme(Scheme<Format<Int8>>{}, bfloat16{}, "qfmt int8/64");
     }
-    if (settings.variants) {
+    if (settings.stream_variants) {
       using stream::Tuning;
       MatmulOptions const usual{};
       MatmulOptions late = usual;
@@ -631,24 +546,25 @@ void Bench::prepacked(std::int64_t n, std::int64_t k) {
   for (int const m : {1, 8, 16, 32, 64, 128, 256, 1024, 4096}) {
     double const bytes = bytes_of<Nested>(n, k, m);
     if (m <= 32) {
-      add("streamed, raw", bytes, [&, m](int s, cudaStream_t stream) {
-        require(device::matmul(raw[s], x, m, y, nullptr, {}, stream), "matmul");
+      MatmulOptions streamed;
+      streamed.tuning.cluster = 1;  // which the streaming kernel alone has
+      add("streamed, raw", bytes, [&, m, streamed](int s, cudaStream_t stream) {
+        require(device::matmul(raw[s], x, m, y, nullptr, {}, stream, streamed), "matmul");
       });
-      add("streamed, prepacked", bytes, [&, m](int s, cudaStream_t stream) {
-        require(device::matmul(packed[s], x, m, y, nullptr, {}, stream), "matmul");
+      add("streamed, prepacked", bytes, [&, m, streamed](int s, cudaStream_t stream) {
+        require(device::matmul(packed[s], x, m, y, nullptr, {}, stream, streamed), "matmul");
       });
     }
-    for (int const columns : {32, 64, 128, 256}) {
-      if (limits.sm != 90 || m < 16 || (columns > 32 && columns >= 2 * m)) continue;
+    for (int const columns : {16, 32, 64, 128, 256}) {
+      if (limits.sm != 90 || m < 16 || columns >= 2 * m || columns < m / 4) continue;
       MatmulOptions options;
       options.tuning = {.columns = columns};
-      std::string const name = "wgmma " + std::to_string(columns);
+      std::string const name = "tiles of " + std::to_string(columns);
       add(name + ", raw", bytes, [&, m, options](int s, cudaStream_t stream) {
-        require(device::matmul_wgmma(raw[s], x, m, y, nullptr, stream, options), "wgmma");
+        require(device::matmul(raw[s], x, m, y, nullptr, workspace, stream, options), "matmul");
       });
       add(name + ", prepacked", bytes, [&, m, options](int s, cudaStream_t stream) {
-        require(device::matmul_wgmma(packed[s], x, m, y, nullptr, workspace, stream, options),
-                "wgmma");
+        require(device::matmul(packed[s], x, m, y, nullptr, workspace, stream, options), "matmul");
       });
     }
     if (m >= 1024) {
@@ -664,13 +580,6 @@ void Bench::prepacked(std::int64_t n, std::int64_t k) {
   }
 }
 
-std::vector<std::int64_t> numbers(char const* text) {
-  std::vector<std::int64_t> r;
-  for (char* end = nullptr; *text != 0; text = *end == ',' ? end + 1 : end)
-    r.push_back(std::strtoll(text, &end, 10));
-  return r;
-}
-
 Settings parse(int argc, char** argv) {
   Settings s;
   for (int i = 1; i < argc; ++i) {
@@ -680,6 +589,8 @@ Settings parse(int argc, char** argv) {
       s.quick = true;
     } else if (a == "--variants") {
       s.variants = true;
+    } else if (a == "--stream-variants") {
+      s.stream_variants = true;
     } else if (a == "--only") {
       s.only = value();
     } else if (a == "--bnb") {
@@ -714,32 +625,32 @@ Settings parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  Bench bench(parse(argc, argv));
+  Bench run(parse(argc, argv));
   cudaDeviceProp p{};
   require(cudaGetDeviceProperties(&p, 0), "device");
   std::printf("%s, %d multiprocessors, CUDA %d\n", p.name, p.multiProcessorCount, CUDART_VERSION);
-  bench.ceilings();
-  if (bench.settings.json != nullptr) {
-    bench.json = std::fopen(bench.settings.json, "w");
-    if (bench.json != nullptr)
-      std::fprintf(bench.json, "{\"device\": \"%s\", \"copy_gb_s\": %.1f, \"rows\": [", p.name,
-                   bench.copy);
+  run.ceilings();
+  if (run.settings.json != nullptr) {
+    run.json = std::fopen(run.settings.json, "w");
+    if (run.json != nullptr)
+      std::fprintf(run.json, "{\"device\": \"%s\", \"copy_gb_s\": %.1f, \"rows\": [", p.name,
+                   run.copy);
   }
-  if (bench.does("matmul"))
-    for (auto const& [n, k] : bench.settings.shapes) bench.shape(n, k);
-  if (bench.does("grouped"))
+  if (run.does("matmul"))
+    for (auto const& [n, k] : run.settings.shapes) run.shape(n, k);
+  if (run.does("grouped"))
     for (int const experts : {8, 64})
       for (int const each : {1, 8, 64}) {
-        bench.grouped<Nested>("nf4 nested", experts, each, 14336, 4096);
-        if (experts == 8) bench.grouped<Nested>("nf4 nested", experts, each, 4096, 14336);
-        if (experts == 8 && !bench.settings.quick)
-          bench.grouped<Plain>("nf4", experts, each, 14336, 4096);
+        run.grouped<Nested>("nf4 nested", experts, each, 14336, 4096);
+        if (experts == 8) run.grouped<Nested>("nf4 nested", experts, each, 4096, 14336);
+        if (experts == 8 && !run.settings.quick)
+          run.grouped<Plain>("nf4", experts, each, 14336, 4096);
       }
-  if (bench.does("transposed")) bench.transposed(8192, 8192);
-  if (bench.does("prepacked")) bench.prepacked(28672, 8192);
-  if (bench.json != nullptr) {
-    std::fprintf(bench.json, "\n]}\n");
-    std::fclose(bench.json);
+  if (run.does("transposed")) run.transposed(8192, 8192);
+  if (run.does("prepacked")) run.prepacked(28672, 8192);
+  if (run.json != nullptr) {
+    std::fprintf(run.json, "\n]}\n");
+    std::fclose(run.json);
   }
   return 0;
 }

@@ -4,8 +4,6 @@
 
 #include <qfmt/io/error.hpp>
 
-#include <fmt/core.h>
-
 #include <cstdio>
 #include <stdexcept>
 #include <string>
@@ -38,7 +36,7 @@ int exit_code_of(char const* program, Work const& work) {
   try {
     work();
   } catch (std::exception const& error) {
-    fmt::print(stderr, "{}: {}\n", program, error.what());
+    std::fprintf(stderr, "%s: %s\n", program, error.what());  // <fmt/core.h> 9 and nvcc disagree
     return 1;
   }
   return 0;

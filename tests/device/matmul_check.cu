@@ -5,10 +5,10 @@
 // Where there is no GPU the tests compile it and it skips. By hand:
 //
 //   nvcc -std=c++20 -O2 -gencode=arch=compute_90a,code=sm_90a -I include
-//   -DQFMT_TEST_CUBLASLT -DQFMT_TEST_WGMMA tests/device/matmul_check.cu -lcublasLt
+//   -DQFMT_TEST_CUBLASLT tests/device/matmul_check.cu -lcublasLt
 //
-// Without the definitions the products through cuBLASLt and matmul_wgmma are left out.
-// One line a group; exit code 1 where one fails.
+// Without the definition the products through cuBLASLt are left out. One line a group; exit code 1
+// where one fails. With --quick a little of everything, for compute-sanitizer.
 #include "qfmt/device/grid/prepack.cuh"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
@@ -18,9 +18,6 @@
 #include "qfmt/ops/matmul.cuh"
 #include "qfmt/ops/matmul_prepacked.cuh"
 #include "qfmt/ops/matmul_transposed.cuh"
-#ifdef QFMT_TEST_WGMMA
-#include "qfmt/ops/matmul_prepacked_wgmma.cuh"
-#endif
 #ifdef QFMT_TEST_CUBLASLT
 #include "qfmt/ops/matmul_prepacked_cublaslt.cuh"
 #endif
@@ -40,6 +37,7 @@ namespace {
 using namespace qfmt;
 
 int failures = 0;
+bool quick = false;
 
 void require(cudaError_t error, char const* what) {
   if (error == cudaSuccess) return;
@@ -233,10 +231,13 @@ void check_shapes(char const* name,
                   std::vector<std::pair<std::int64_t, std::int64_t>> const& shapes,
                   std::vector<std::int64_t> const& ms) {
   double worst = 0;
-  for (auto const& [n, k] : shapes) {
+  for (auto [n, k] : shapes) {
+    if (quick)
+      n = std::min<std::int64_t>(n, 40), k = k % 64 == 0 ? std::min<std::int64_t>(k, 512) : k;
     Weights<S> const w(n, k, 5);
     for (auto const m : ms)
       for (bool const bias : {false, true}) {
+        if (quick && (m > 33 || bias != (m % 2 == 0))) continue;
         double const e = error_of<S, T>(whole(w.matrix), m, bias, {});
         if (e > bound<T, Streams>())
           std::printf("  %s %lld x %lld m %lld: %.3g\n", name, (long long)n, (long long)k,
@@ -292,7 +293,8 @@ bool same(std::vector<T> const& a, std::vector<T> const& b) {
 template <SchemeSpec S>
 void check_determinism(char const* name, int launches) {
   using T = bfloat16;
-  std::int64_t const n = 4096, k = 4096;
+  std::int64_t const n = quick ? 64 : 4096, k = quick ? 512 : 4096;
+  if (quick) launches = 20;
   Weights<S> const w(n, k, 31);
   bool passed = true;
   for (std::int64_t const m : {1, 16, 64}) {
@@ -335,8 +337,9 @@ void check_determinism(char const* name, int launches) {
 template <SchemeSpec S>
 void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
   using T = bfloat16;
+  if (quick) n = 64, k = 512;
   Weights<S> const w(n, k, 51);
-  std::int64_t const most = 257;
+  std::int64_t const most = quick ? 65 : 257;
   Array<T> x(most * k);
   fill_reals<<<blocks_for(x.size), 256>>>(x.data, x.size, -1.f, 1.f, 53);
   MatmulOptions options;
@@ -350,33 +353,39 @@ void check_batch_invariance(char const* name, std::int64_t n, std::int64_t k) {
   report(name, passed);
 }
 
-#ifdef QFMT_TEST_WGMMA
-/// The tiled kernel in every tile and with every cluster; the same bits in each of many launches.
+/// The tiled kernel in every tile, with tiles split and whole; the same bits in each of many
+/// launches.
 template <SchemeSpec S, class T>
 void check_tiled(char const* name, std::int64_t n, std::int64_t k) {
+  if (quick) n = std::min<std::int64_t>(n, 129), k = std::min<std::int64_t>(k, 1024);
   Weights<S> const w(n, k, 91);
-  for (int const columns : {32, 64, 128, 256}) {
+  Array<std::uint8_t> room(device::matmul_workspace_bytes<S, T>(300, 1 << 20, k));
+  room.poison();
+  for (int const columns : {16, 32, 64, 128, 256}) {
     bool const twice = columns == 256;  // weights are rounded twice
     if (twice && (!Bfloat16Like<T> || std::is_same_v<typename S::format, Int8>)) continue;
     double const limit = twice ? 2.5e-3 : bound<T, true>();
     double worst = 0;
     bool passed = true;
-    for (int const cluster : {1, 2, 4})
+    for (int const blocks : {-1, 0, 7, 61})
       for (std::int64_t const m : {1, 33, 130, 300}) {
+        if (quick && m > 33) continue;
         MatmulOptions options;
-        options.tuning = {.cluster = cluster, .columns = columns};
+        options.tuning = {.blocks = blocks > 0 ? blocks : 0, .columns = columns};
+        Workspace const workspace{blocks < 0 ? nullptr : room.data, room.size};
         auto const compute = [&](T const* x, T const* bias) {
           std::vector<T> first;
-          for (int i = 0; i < 20; ++i) {
+          for (int i = 0; i < (quick ? 2 : 20); ++i) {
             Array<T> y(m * n);
             y.poison();
-            Status const s = device::matmul_wgmma(w.matrix, x, m, y.data, bias, nullptr, options);
+            Status const s =
+                device::matmul(w.matrix, x, m, y.data, bias, workspace, nullptr, options);
             if (!s) {
-              std::printf("matmul_wgmma: %s (%d)\n", message(s.code), s.native);
+              std::printf("matmul: %s (%d)\n", message(s.code), s.native);
               ++failures;
               return y.host();
             }
-            require(cudaDeviceSynchronize(), "matmul_wgmma");
+            require(cudaDeviceSynchronize(), "matmul");
             auto const got = y.host();
             if (i == 0) first = got;
             passed = passed && same<S>(got, first);
@@ -387,11 +396,10 @@ void check_tiled(char const* name, std::int64_t n, std::int64_t k) {
             std::max(worst, error_of_computed<S, T>(whole(w.matrix), m, m % 2 == 1, 0, compute));
       }
     char line[128];
-    std::snprintf(line, sizeof line, "%s, tiles of %d, clusters of 1, 2 and 4", name, columns);
+    std::snprintf(line, sizeof line, "%s, tiles of %d, whole and split", name, columns);
     report(line, passed && worst <= limit, worst, limit);
   }
 }
-#endif
 
 #ifdef QFMT_TEST_CUBLASLT
 /// Through a decoded copy, with a workspace for the whole of it and with one for a few rows.
@@ -404,6 +412,7 @@ void check_dequantized(char const* name, cublasLtHandle_t handle, MatrixParts<S,
   double worst = 0;
   for (std::int64_t const bytes : {best, 5 * row, row})
     for (std::int64_t const m : {1, 7, 33, 64, 257}) {
+      if (quick && m != 7 && m != 33) continue;
       if (bytes == row && m != 33) continue;  // a product for each row
       Array<std::uint8_t> workspace(bytes);
       worst = std::max(worst,
@@ -654,15 +663,13 @@ void check_prepacked(char const* name, std::int64_t n, std::int64_t k, double li
     worst = std::max(worst, compute([&](T const* x, T const* bias, T* y) {
                        return device::matmul(packed, x, m, y, bias, {}, nullptr);
                      }));
-#ifdef QFMT_TEST_WGMMA
     if constexpr (sizeof(T) == 2)
       if (n % 16 == 0 && k % 64 == 0)
         worst = std::max(worst, compute([&](T const* x, T const* bias, T* y) {
                            MatmulOptions options;
                            options.tuning = {.columns = m > 64 ? 128 : 64};
-                           return device::matmul_wgmma(packed, x, m, y, bias, {}, nullptr, options);
+                           return device::matmul(packed, x, m, y, bias, {}, nullptr, options);
                          }));
-#endif
     passed = passed && device::prepack(w.matrix, packed, nullptr);
   }
   passed = passed && device::unpack(packed, restored, nullptr);
@@ -695,8 +702,9 @@ void check_overflow() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  quick = argc > 1 && std::strcmp(argv[1], "--quick") == 0;
   int devices = 0;
   if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
     std::printf("no GPU: skipped\n");
@@ -776,14 +784,12 @@ int main() {
   check_grouped<Scheme<Format<Int8>, RowWise>, bfloat16>("grouped: int8 rows, bfloat16, 300 x 4096",
                                                          300, 4096);
   check_grouped<Plain, float, false>("grouped: nf4, float, 8 of 50 x 333", 50, 333);
-#ifdef QFMT_TEST_WGMMA
   check_tiled<Nested, bfloat16>("wgmma: nf4 nested, bfloat16, 1000 x 4096", 1000, 4096);
   check_tiled<Plain, float16>("wgmma: nf4, float16, 129 x 11008", 129, 11008);
   check_tiled<Scheme<Format<NF4>, BlockSize<32>>, bfloat16>(
       "wgmma: nf4 blocks of 32, bfloat16, 64 x 7392", 64, 7392);
   check_tiled<Scheme<Format<Int8>, RowWise>, bfloat16>("wgmma: int8 rows, bfloat16, 300 x 4096",
                                                        300, 4096);
-#endif
 #ifdef QFMT_TEST_CUBLASLT
   cublasLtHandle_t handle = nullptr;
   if (cublasLtCreate(&handle) != CUBLAS_STATUS_SUCCESS) return 2;

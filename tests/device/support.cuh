@@ -227,7 +227,8 @@ __global__ void fill_kernel(T* out, std::int64_t n, std::uint64_t seed, bool spe
 }
 template <Element T>
 void fill(T* out, std::int64_t n, std::uint64_t seed, bool specials = false) {
-  fill_kernel<<<4096, 256>>>(out, n, seed, specials);
+  auto const blocks = static_cast<unsigned>(std::min<std::int64_t>(4096, n / 256 + 1));
+  fill_kernel<<<blocks, 256>>>(out, n, seed, specials);
   require(cudaGetLastError(), "fill");
 }
 

@@ -9,6 +9,7 @@ a part of the weights, and that a rank with one damaged byte is found out.
 
 With nvcc and NCCL (the folder of its Python package, include/ and lib/ in it) the NCCL programs are
 compiled, too; without a GPU they must say that there is none. RANKS_NCCL=run demands that they run.
+"-" for MPICXX and MPIRUN leaves MPI out.
 """
 import concurrent.futures
 import json
@@ -116,60 +117,74 @@ def compile_mpi(mpicxx, folder, name):
         f"examples/{name}/mpi.cpp", "-o", folder / name)
 
 
-def check_nccl(nvcc, nccl, folder, name, file):
-    """Compiles the NCCL program, and runs it with one rank, which on a GPU must find all equal."""
+def compile_nccl(nvcc, nccl, folder, name):
     libraries = sorted((nccl / "lib").glob("libnccl.so*"))
     program = folder / f"{name}_nccl"
     run(nvcc, "-std=c++20", "-arch=sm_90", "-I", "include", "-isystem", nccl / "include", "-Werror",
         "all-warnings", "-Xcompiler=-Wall,-Wextra,-Werror", f"examples/{name}/nccl.cu", "-L",
         nccl / "lib", f"-l:{libraries[0].name}", "-o", program)
+    return program
+
+
+def check_nccl(nvcc, nccl, folder):
+    """Compiles the NCCL programs, and runs them with one rank, which on a GPU must find all equal."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        programs = list(pool.map(lambda name: compile_nccl(nvcc, nccl, folder, name), PROGRAMS))
     environment = {**os.environ, "LD_LIBRARY_PATH": f"{nccl / 'lib'}:{os.environ.get('LD_LIBRARY_PATH', '')}"}
-    done = subprocess.run([program, file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          env=environment, timeout=300)
-    none = "no CUDA-capable device" in done.stdout or "driver version is insufficient" in done.stdout
+    files = []
+    for hidden, inner in SHAPES:
+        files.append(folder / f"nccl_{hidden}x{inner}.safetensors")
+        run(programs[0], "--make", files[-1], hidden, inner, environment=environment)
     may_lack = os.environ.get("RANKS_NCCL") != "run"
-    need(done.returncode == 0 or (done.returncode == 3 and none and may_lack),
-         f"{name} over NCCL: exit {done.returncode}\n{done.stdout}")
-    print(f"{name} over NCCL: compiled; " + (done.stdout.strip() if done.returncode == 0 else "no GPU here, not run"))
+    for name, program in zip(PROGRAMS, programs):
+        done = subprocess.run([program, *files], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=environment, timeout=300)
+        none = "no CUDA-capable device" in done.stdout or "driver version is insufficient" in done.stdout
+        need(done.returncode == 0 or (done.returncode == 3 and none and may_lack),
+             f"{name} over NCCL: exit {done.returncode}\n{done.stdout}")
+        print(f"{name} over NCCL: compiled; "
+              + (done.stdout.strip() if done.returncode == 0 else "no GPU here, not run"))
+
+
+def check_mpi(mpicxx, mpi, folder):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: compile_mpi(mpicxx, folder, name), PROGRAMS))
+    tensor_parallel, fsdp_gather = (folder / name for name in PROGRAMS)
+    files = {}
+    for hidden, inner in SHAPES:
+        path = folder / f"{hidden}x{inner}.safetensors"
+        run(tensor_parallel, "--make", path, hidden, inner)
+        files[path] = (hidden, inner)
+
+    whole_bytes = {}
+    for ranks in [1, 2, 3, 4]:
+        check_tensor_parallel(mpi.ranks(ranks, tensor_parallel, *files), ranks, files, whole_bytes)
+        check_fsdp_gather(mpi.ranks(ranks, fsdp_gather, *files), ranks, files)
+        print(f"{ranks} ranks: {len(files)} shapes, equal", flush=True)
+
+    good, bad = folder / "33x77.safetensors", folder / "changed.safetensors"
+    size = 33 * 77 // 2
+    for tensor, sentence in [("up.weight", "OTHER BITS"), ("down.weight", "TOO FAR")]:
+        changed(good, bad, [(tensor, size * 3 // 4, 1)])  # in the parts of rank 1
+        need(sentence in mpi.two(tensor_parallel, good, bad, expect=1), f"{tensor}: {sentence}")
+        need("bytes DIFFER" in mpi.two(fsdp_gather, good, bad, expect=1), f"{tensor}: bytes DIFFER")
+    print("a damaged byte on one rank: found")
+
+    large = folder / f"{LARGE[0]}x{LARGE[1]}.safetensors"
+    changed(large, bad, first_of_two(*LARGE))
+    mpi.two(tensor_parallel, large, bad, expect=0)
+    print("rank 1 with a file in which the parts of rank 0 are destroyed: equal")
 
 
 def main(mpicxx, mpirun, nvcc=None, nccl=None):
-    mpi = Mpi(mpirun)
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            list(pool.map(lambda name: compile_mpi(mpicxx, folder, name), PROGRAMS))
-        tensor_parallel, fsdp_gather = (folder / name for name in PROGRAMS)
-        files = {}
-        for hidden, inner in SHAPES:
-            path = folder / f"{hidden}x{inner}.safetensors"
-            run(tensor_parallel, "--make", path, hidden, inner)
-            files[path] = (hidden, inner)
-
-        whole_bytes = {}
-        for ranks in [1, 2, 3, 4]:
-            check_tensor_parallel(mpi.ranks(ranks, tensor_parallel, *files), ranks, files, whole_bytes)
-            check_fsdp_gather(mpi.ranks(ranks, fsdp_gather, *files), ranks, files)
-            print(f"{ranks} ranks: {len(files)} shapes, equal", flush=True)
-
-        good, bad = folder / "33x77.safetensors", folder / "changed.safetensors"
-        size = 33 * 77 // 2
-        for tensor, sentence in [("up.weight", "OTHER BITS"), ("down.weight", "TOO FAR")]:
-            changed(good, bad, [(tensor, size * 3 // 4, 1)])  # in the parts of rank 1
-            need(sentence in mpi.two(tensor_parallel, good, bad, expect=1), f"{tensor}: {sentence}")
-            need("bytes DIFFER" in mpi.two(fsdp_gather, good, bad, expect=1), f"{tensor}: bytes DIFFER")
-        print("a damaged byte on one rank: found")
-
-        large = folder / f"{LARGE[0]}x{LARGE[1]}.safetensors"
-        changed(large, bad, first_of_two(*LARGE))
-        mpi.two(tensor_parallel, large, bad, expect=0)
-        print("rank 1 with a file in which the parts of rank 0 are destroyed: equal")
-
+        if mpicxx != "-":
+            check_mpi(mpicxx, Mpi(mpirun), folder)
         if nvcc is None or nccl is None or not (pathlib.Path(nccl) / "include/nccl.h").exists():
             print("NCCL: no nvcc or no nccl.h here, not compiled")
         else:
-            with concurrent.futures.ThreadPoolExecutor(2) as pool:
-                list(pool.map(lambda name: check_nccl(nvcc, pathlib.Path(nccl), folder, name, good), PROGRAMS))
+            check_nccl(nvcc, pathlib.Path(nccl), folder)
     return 0
 
 

@@ -179,7 +179,7 @@ TEST_CASE("LLM.int8(): columns that were kept", "[int8]") {
   std::vector<float16> y(18);
   REQUIRE(host::int8_matmul(layer.int8.matrix(), {kept.data(), columns.data(), 3}, x.data(), 3,
                             y.data(), nullptr, 6.f, scratch.workspace));
-  DeviceBuffer<uint8_t> const memory(bytes);
+  DeviceBuffer<uint8_t> const memory(bytes, 4);  // the tiled kernel wants 16
   DeviceBuffer<float16> const from(x), values(kept), to(18);
   DeviceBuffer<int64_t> const at_columns(columns);
   REQUIRE(device::int8_matmul(place<LlmInt8>(layer.storage.data(), 6, 96),
@@ -215,6 +215,17 @@ TEST_CASE("LLM.int8(): quantized activations are the host's", "[int8]") {
       CHECK(std::memcmp(outliers.host().data(), expected.outliers, outliers.host().size() * 4) ==
             0);
   }
+}
+
+TEST_CASE("LLM.int8(): no activations have no outlier columns", "[int8]") {
+  DeviceBuffer<float> const absmax(1);
+  DeviceBuffer<uint32_t> const outliers(std::vector<uint32_t>{~0u, ~0u});
+  DeviceBuffer<uint8_t> const codes(40);
+  QuantizedActivations<> a;
+  a.values = {{codes.data(), {absmax.data(), 40}, 0}, 0, 40};
+  a.outliers = outliers.data();
+  REQUIRE(device::quantize_activations(static_cast<float const*>(nullptr), 6.f, a, nullptr));
+  CHECK(outliers.host() == std::vector<uint32_t>{0, 0});
 }
 
 TEST_CASE("LLM.int8(): empty products and refusals", "[int8]") {

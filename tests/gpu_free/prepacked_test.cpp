@@ -6,7 +6,7 @@
 
 #include "qfmt/device/grid/prepack.cuh"
 #include "qfmt/host/prepack.hpp"
-#include "qfmt/ops/matmul_prepacked_wgmma.cuh"
+#include "qfmt/ops/matmul_prepacked.cuh"
 
 #include "matmul_cases.hpp"
 
@@ -40,8 +40,9 @@ auto const dispatched = OnPrepacked{
       return device::matmul(w, x, m, y, bias, {}, nullptr, options);
     }};
 auto const tiled = OnPrepacked{
-    [](auto w, auto const* x, int64_t m, auto* y, auto const* bias, MatmulOptions const& options) {
-      return device::matmul_wgmma(w, x, m, y, bias, {}, nullptr, options);
+    [](auto w, auto const* x, int64_t m, auto* y, auto const* bias, MatmulOptions options) {
+      if (options.tuning.columns == 0) options.tuning.columns = m <= 32 ? 32 : 128;
+      return device::matmul(w, x, m, y, bias, {}, nullptr, options);
     }};
 
 template <SchemeSpec S>
@@ -137,7 +138,7 @@ TEST_CASE("prepacked: the tiled kernel has the raw weights' bits", "[matmul][pre
     int64_t const m = 19;
     DeviceBuffer<T> const x(random_values<T>(m * 640, 8)), raw(m * 208), packed(m * 208);
     T const* const none = nullptr;
-    REQUIRE(device::matmul_wgmma(w.matrix(), x.data(), m, raw.data(), none, nullptr, options));
+    REQUIRE(device::matmul(w.matrix(), x.data(), m, raw.data(), none, {}, nullptr, options));
     REQUIRE(tiled(w.matrix(), x.data(), m, packed.data(), none, options));
     auto const a = raw.host(), b = packed.host();
     for (std::size_t i = 0; i < a.size(); ++i) REQUIRE(element_bits(a[i]) == element_bits(b[i]));
@@ -148,13 +149,6 @@ TEST_CASE("prepacked: the tiled kernel has the raw weights' bits", "[matmul][pre
   check(Scheme<Format<NF4>, BlockSize<16>>{}, float16{}, 32);
   check(Rows{}, bfloat16{}, 64);
   check(Scheme<Format<Int8>, BlockSize<32>>{}, float16{}, 32);
-}
-
-TEST_CASE("prepacked: what the tiled kernel does not take", "[matmul][prepack][wgmma]") {
-  Weights<Nested> const w(24, 128, 9);
-  DeviceBuffer<float16> const x(random_values<float16>(128, 1)), y(24);
-  float16 const* const none = nullptr;
-  CHECK(tiled(w.matrix(), x.data(), 1, y.data(), none, {}).code == Errc::unsupported_shape);
 }
 
 TEST_CASE("prepacked: refusals", "[matmul][prepack]") {

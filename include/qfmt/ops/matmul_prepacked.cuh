@@ -8,6 +8,7 @@
 #include "qfmt/ops/dequantized/columns.cuh"
 #include "qfmt/ops/matmul.cuh"
 #include "qfmt/ops/prepacked/fragments.cuh"
+#include "qfmt/ops/prepacked/weights.cuh"
 
 namespace qfmt::inline v0::device {
 

@@ -26,6 +26,7 @@ struct QuantizeTask {
   bool whole_packs;  // x is aligned to 16 bytes, and so is every row of it
   bool whole_words;  // every row of codes is aligned to 4 bytes, and written is a multiple of 4
   decltype(magnitude_bits(T{})) regular;  // largest_regular
+  int64_t cleared = 0;  // words of marks that the only block clears; else they are 0 already
 };
 
 /// A running maximum of the bits of regular magnitudes, and whether there is anything else.
@@ -75,8 +76,9 @@ __device__ void encode_pack(thread::ElementPack<T, N> const& pack, uint32_t outl
 }
 
 /// A block quantizes row blockIdx.x: its absmax, its codes, and a mark for each column of it that
-/// holds an outlier. Marks are added: whoever launches it has cleared them. Other values of such a
-/// column keep their codes: that it is one may be known only when the last row is done.
+/// holds an outlier. Marks are added: whoever launches it has cleared them, or has one row alone
+/// clear them. Other values of such a column keep their codes: that it is one may be known only
+/// when the last row is done.
 template <Element T>
 __launch_bounds__(quantize_threads) __global__
     void quantize_kernel(__grid_constant__ QuantizeTask<T> const task,
@@ -86,6 +88,7 @@ __launch_bounds__(quantize_threads) __global__
   using Values = thread::ElementPack<T, pack>;
   __shared__ uint32_t peaks[warps];
   ptx::wait_for_dependencies();
+  ptx::launch_dependents();  // a product may bring its weights meanwhile
 
   T const* const row = task.x + int64_t{blockIdx.x} * task.cols;
   auto const regular = static_cast<uint32_t>(task.regular);
@@ -106,6 +109,7 @@ __launch_bounds__(quantize_threads) __global__
   for (int64_t i = mine + kept_packs * stride; i < task.cols; i += stride)
     peak.add(load(i), regular);
   warp::merge_peak(peak);
+  for (int64_t i = threadIdx.x; i < task.cleared; i += quantize_threads) out.outliers[i] = 0;
   if (warp::lane() == 0) peaks[threadIdx.x / warp::size] = peak.state;
   __syncthreads();
 #pragma unroll
