@@ -14,9 +14,10 @@ namespace qfmt::inline v0::device {
 
 namespace detail {
 
-/// Beyond so many rows of x a decoded copy is ahead of tiles of 128 rows, all that float16 and Int8
-/// have.
+/// Beyond so many rows of x a decoded copy is ahead of the tiled kernel: of tiles of 128 rows, all
+/// that float16 and Int8 have, and of those of 256. Measured on an H200.
 inline constexpr int64_t most_narrow_rows = 512;
+inline constexpr int64_t most_wide_rows = 2048;
 
 inline constexpr int64_t cublaslt_bytes = int64_t{32} << 20;  ///< what cuBLASLt itself may use
 
@@ -116,8 +117,8 @@ Status matmul_dequantized(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const
 }
 
 /// device::matmul for every m, of one matrix or merged weights. Through a decoded copy go: float
-/// with a workspace; of 16-bit x what Hopper's tiled kernel does not serve, from 33 rows on, and
-/// where it has tiles of 128 rows alone (float16, Int8), from 513 on. The rest, and whatever asks
+/// with a workspace; of 16-bit x what Hopper's tiled kernel does not serve, from 33 rows on; what it
+/// serves, from 2049 rows on, in float16 and of Int8 from 513 on. The rest, and whatever asks
 /// for batch invariance or has no columns, goes to device::matmul. A workspace that is given has to
 /// suffice for the copy.
 ///     x: (m, cols)   y: (m, rows)   bias: (rows) or null; row-major
@@ -132,7 +133,8 @@ Status matmul(cublasLtHandle_t handle, MatrixParts<S, Max> const& w, T const* x,
   bool const is_small = m <= 32 && (sizeof(T) == 2 || workspace.data == nullptr);
   if (is_small || w.cols() == 0 || options.batch_invariant)
     return device::matmul(w, x, m, y, bias, workspace, stream, options);
-  if (gemm::Tilings<Scheme, T>::has_widest || m <= detail::most_narrow_rows) {
+  if (m <= (gemm::Tilings<Scheme, T>::has_widest ? detail::most_wide_rows
+                                                 : detail::most_narrow_rows)) {
     if (Errc const e = check_matmul(w, x, m, y, bias); e != Errc::ok) return {e};
     if (w.rows() == 0) return {};
     DeviceLimits limits;

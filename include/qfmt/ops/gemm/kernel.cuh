@@ -24,17 +24,20 @@ __device__ void add_up(Piece const& piece, int first_row, Decoder const& decoder
   Turn before = x_turn;      // the place whose products are under way
   accumulators.clear();
   for (int stage = piece.begin; stage < piece.end; ++stage) {
+    bool const codes_are_there = codes.is_full(codes_turn);
     scales.take();
     if (stage + 1 < piece.end) scales.ask();
-    uint8_t const* const packed = codes.take(codes_turn);
+    uint8_t const* const packed = codes.take(codes_turn, codes_are_there);
 #pragma unroll
     for (int step = 0; step < stage_steps<S>; ++step) {
       StepOperands& w = operands[step % 2];
+      bool const x_is_there = x.is_full(x_turn);
       decode_step<S>(packed, first_row, step, decoder, w);
       if constexpr (Tuning::scale == ScaleAt::weights) scale_step<S, T>(step, scales, w);
 #pragma unroll
       for (auto& a : w.a) ptx::hold(a);  // here, and not between products
-      accumulators.template multiply<S, T>(w, ptx::tile_descriptor(x.take(x_turn)), step, scales);
+      accumulators.template multiply<S, T>(w, ptx::tile_descriptor(x.take(x_turn, x_is_there)),
+                                           step, scales);
       if (step > 0 || stage > piece.begin) x.release(before);
       before = x_turn;
       x_turn.next(x.count());

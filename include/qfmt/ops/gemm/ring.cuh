@@ -65,6 +65,17 @@ class Ring {
     return at(turn.place());
   }
 
+  /// Whether it is full already; to ask early, while there is other work to do.
+  __device__ bool is_full(Turn const& turn) const {
+    return ptx::try_wait(full(turn.place()), turn.parity());
+  }
+
+  /// The same once it is full, `asked` being what is_full said before.
+  __device__ uint8_t* take(Turn const& turn, bool asked) const {
+    if (!asked) ptx::wait(full(turn.place()), turn.parity());
+    return at(turn.place());
+  }
+
   /// Called by whole warps, after the last read of it.
   __device__ void release(Turn const& turn) const {
     __syncwarp();
