@@ -68,8 +68,8 @@ class CodeQueue {
   }
 
   /// Asks for the next visit, where there is one, in the place of the codes that `take` returned.
+  /// Every lane has left it: called behind ActivationRings::release.
   __device__ void ask() {
-    __syncwarp();  // every lane has left the place
     if (walk_.has_item()) {
       uint8_t* const to = places_ + place_ * Tuning::visit_bytes;
 #pragma unroll
