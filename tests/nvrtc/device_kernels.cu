@@ -204,4 +204,7 @@ __global__ void every_wrapper(__grid_constant__ ptx::TensorMap const map, float 
   uint4 const v = ptx::load_global(from);
   ptx::store_global(to + threadIdx.x * 4, uint4{v.x, 1u, 2u, float_bits(r)});
   ptx::store_global(to + threadIdx.x * 2, uint2{0u, float_bits(r)});
+  auto* const mark = reinterpret_cast<uint64_t*>(to);
+  ptx::store_release(mark, 1);
+  ptx::wait_until_equal(mark, 1);
 }
