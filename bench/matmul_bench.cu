@@ -331,10 +331,10 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
                   name);
         });
       };
-      tiled(gemm::Tuning<16, 2>{}, "tiled 16, 2 groups");
       tiled(gemm::Tuning<32, 2>{}, "tiled 32, 2 groups");
       tiled(gemm::Tuning<32, 4>{}, "tiled 32, 4 groups");
       tiled(gemm::Tuning<64, 2>{}, "tiled 64, 2 groups");
+      tiled(gemm::Tuning<128, 3, gemm::ScaleAt::weights>{}, "tiled 128, 3 groups, scaled weights");
     }
     Memory other;
     bool const large = n * k > (std::int64_t{1} << 27);

@@ -206,5 +206,5 @@ __global__ void every_wrapper(__grid_constant__ ptx::TensorMap const map, float 
   ptx::store_global(to + threadIdx.x * 2, uint2{0u, float_bits(r)});
   auto* const mark = reinterpret_cast<uint64_t*>(to);
   ptx::store_release(mark, 1);
-  ptx::wait_until_equal(mark, 1);
+  ptx::wait_until_equal(mark, ptx::load_relaxed(reinterpret_cast<uint32_t*>(to)));
 }

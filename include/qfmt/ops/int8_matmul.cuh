@@ -42,8 +42,11 @@ Status quantize_int8_rows(T const* x, int64_t rows, int64_t cols, int64_t writte
           is_aligned(a.values.codes + a.origin, 4) && a.row_stride % 4 == 0 && written % 4 == 0,
       .regular = largest_regular<T>(threshold),
       .cleared = rows == 1 ? words : 0};
-  return launch(int8::quantize_kernel<T>, {.blocks = rows, .threads = int8::quantize_threads},
-                stream, task, out);
+  // Few rows: as many threads as may be on each; many: more blocks at a time.
+  return rows <= 64 ? launch(int8::quantize_kernel<T, 1024>, {.blocks = rows, .threads = 1024},
+                             stream, task, out)
+                    : launch(int8::quantize_kernel<T, 256>, {.blocks = rows, .threads = 256},
+                             stream, task, out);
 }
 
 /// The product by the kernel that is right everywhere.

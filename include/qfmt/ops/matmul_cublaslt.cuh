@@ -17,7 +17,7 @@ namespace detail {
 /// Beyond so many rows of x a decoded copy is ahead of the tiled kernel: of tiles of 128 rows, all
 /// that float16 and Int8 have, and of those of 256. Measured on an H200.
 inline constexpr int64_t most_narrow_rows = 512;
-inline constexpr int64_t most_wide_rows = 2048;
+inline constexpr int64_t most_wide_rows = 1024;
 
 inline constexpr int64_t cublaslt_bytes = int64_t{32} << 20;  ///< what cuBLASLt itself may use
 
@@ -118,7 +118,7 @@ Status matmul_dequantized(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const
 
 /// device::matmul for every m, of one matrix or merged weights. Through a decoded copy go: float
 /// with a workspace; of 16-bit x what Hopper's tiled kernel does not serve, from 33 rows on; what
-/// it serves, from 2049 rows on, in float16 and of Int8 from 513 on. The rest, and whatever asks
+/// it serves, from 1025 rows on, in float16 and of Int8 from 513 on. The rest, and whatever asks
 /// for batch invariance or has no columns, goes to device::matmul. A workspace that is given has to
 /// suffice for the copy.
 ///     x: (m, cols)   y: (m, rows)   bias: (rows) or null; row-major

@@ -46,6 +46,17 @@ __device__ inline void prefetch_line(void const* global) {
   asm volatile("prefetch.global.L1 [%0];" ::"l"(global));
 }
 
+/// Reads a word that other blocks may write by atomics at the same time.
+__device__ inline uint32_t load_relaxed(uint32_t const* from) {
+  uint32_t value;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 700
+  asm volatile("ld.relaxed.gpu.global.u32 %0, [%1];" : "=r"(value) : "l"(from) : "memory");
+#else
+  asm volatile("ld.volatile.global.u32 %0, [%1];" : "=r"(value) : "l"(from) : "memory");
+#endif
+  return value;
+}
+
 /// Writes a word that other blocks of the grid wait for, after all that the warp has written before
 /// its last __syncwarp.
 __device__ inline void store_release(uint64_t* to, uint64_t value) {

@@ -15,7 +15,6 @@ namespace int8 QFMT_HIDDEN {
 /// Packs of a row that a thread keeps in registers between the search for absmax and the encoding;
 /// what does not fit is read a second time.
 inline constexpr int kept_packs = 4;
-inline constexpr int quantize_threads = 256;
 
 /// What quantize_kernel works on.
 template <Element T>
@@ -29,20 +28,43 @@ struct QuantizeTask {
   int64_t cleared = 0;  // words of marks that the only block clears; else they are 0 already
 };
 
-/// A running maximum of the bits of regular magnitudes, and whether there is anything else.
+/// The largest magnitude of a pack, as bits.
+template <Element T, int N>
+__device__ uint32_t peak_of(thread::ElementPack<T, N> const& pack) {
+  constexpr int words = N * static_cast<int>(sizeof(T)) / 4;
+  uint32_t high = 0;
+  uint32_t low = 0;
+#pragma unroll
+  for (int w = 0; w < words; ++w) {
+    uint32_t const bits = pack.word[w] & (sizeof(T) == 4 ? 0x7FFFFFFFu : 0x7FFF7FFFu);
+    high = bits > high ? bits : high;
+    if constexpr (sizeof(T) == 2) low = (bits & 0xFFFFu) > low ? bits & 0xFFFFu : low;
+  }
+  if constexpr (sizeof(T) == 4) return high;
+  return high >> 16 > low ? high >> 16 : low;
+}
+
+/// A running maximum of the bits of regular magnitudes.
 template <Element T>
 struct RegularPeak {
   uint32_t state = 0;
 
   __device__ void merge(uint32_t other) { state = other > state ? other : state; }
 
+  /// True where all values of the pack are regular.
   template <int N>
-  __device__ void add(thread::ElementPack<T, N> const& pack, uint32_t regular) {
+  __device__ bool add(thread::ElementPack<T, N> const& pack, uint32_t regular) {
+    uint32_t const peak = peak_of(pack);
+    if (peak <= regular) {
+      merge(peak);
+      return true;
+    }
 #pragma unroll
     for (int i = 0; i < N; ++i) {
       uint32_t const bits = pack.bits(i) & (sizeof(T) == 4 ? 0x7FFFFFFFu : 0x7FFFu);
       merge(bits <= regular ? bits : 0u);
     }
+    return false;
   }
   __device__ float absmax() const {
     return activation_absmax<T>(static_cast<decltype(magnitude_bits(T{}))>(state));
@@ -61,13 +83,19 @@ __device__ uint32_t outliers_of(thread::ElementPack<T, N> const& pack, uint32_t 
   return found;
 }
 
+/// Adds marks to a word of the bitmap. Rows mostly agree on their outlier columns, and an atomic
+/// that changes nothing waits its turn all the same.
+__device__ inline void mark(uint32_t* word, uint32_t marks) {
+  if ((ptx::load_relaxed(word) & marks) != marks) atomicOr(word, marks);
+}
+
 /// Codes of a pack, four to a word; outliers have code 0.
 template <Element T, int N>
 __device__ void encode_pack(thread::ElementPack<T, N> const& pack, uint32_t outliers, bool blank,
                             BlockScaling const& scaling, uint32_t (&words)[N / 4]) {
-  if (outliers == 0 && !blank && !scaling.divides) {
-    // No |x| exceeds absmax, so that every product rounds to an integer of at most 127: the low
-    // byte of the float beside 1.5 * 2^23.
+  if (!blank && !scaling.divides) {
+    // No other |x| exceeds absmax, so that every product rounds to an integer of at most 127: the
+    // low byte of the float beside 1.5 * 2^23.
 #pragma unroll
     for (int w = 0; w < N / 4; ++w) {
       uint32_t bits[4];
@@ -78,6 +106,10 @@ __device__ void encode_pack(thread::ElementPack<T, N> const& pack, uint32_t outl
       uint32_t const high = ptx::permute_bytes(bits[2], bits[3], 0x0040u);
       words[w] = ptx::permute_bytes(low, high, 0x5410u);
     }
+    if (outliers == 0) return;
+#pragma unroll
+    for (int i = 0; i < N; ++i)
+      if ((outliers >> i & 1u) != 0) words[i / 4] &= ~(0xFFu << i % 4 * 8);
     return;
   }
 #pragma unroll
@@ -94,12 +126,12 @@ __device__ void encode_pack(thread::ElementPack<T, N> const& pack, uint32_t outl
 /// holds an outlier. Marks are added: whoever launches it has cleared them, or has one row alone
 /// clear them. Other values of such a column keep their codes: that it is one may be known only
 /// when the last row is done.
-template <Element T>
-__launch_bounds__(quantize_threads) __global__
+template <Element T, int Threads>
+__launch_bounds__(Threads) __global__
     void quantize_kernel(__grid_constant__ QuantizeTask<T> const task,
                          __grid_constant__ QuantizedActivations<> const out) {
   constexpr int pack = thread::elements_per_vector<T>;
-  constexpr int warps = quantize_threads / warp::size;
+  constexpr int warps = Threads / warp::size;
   using Values = thread::ElementPack<T, pack>;
   __shared__ uint32_t peaks[warps];
   ptx::wait_for_dependencies();
@@ -113,18 +145,20 @@ __launch_bounds__(quantize_threads) __global__
     return thread::load_elements(row + i, left < pack ? static_cast<int>(left) : pack);
   };
   int64_t const mine = int64_t{threadIdx.x} * pack;
-  constexpr int64_t stride = int64_t{quantize_threads} * pack;
+  constexpr int64_t stride = int64_t{Threads} * pack;
 
   RegularPeak<T> peak;
+  uint32_t irregular = 0;  // bit p: kept[p] holds an outlier
   Values kept[kept_packs];
 #pragma unroll
   for (int p = 0; p < kept_packs; ++p) kept[p] = load(mine + p * stride);
 #pragma unroll
-  for (int p = 0; p < kept_packs; ++p) peak.add(kept[p], regular);
+  for (int p = 0; p < kept_packs; ++p)
+    if (!peak.add(kept[p], regular)) irregular |= 1u << p;
   for (int64_t i = mine + kept_packs * stride; i < task.cols; i += stride)
     peak.add(load(i), regular);
   warp::merge_peak(peak);
-  for (int64_t i = threadIdx.x; i < task.cleared; i += quantize_threads) out.outliers[i] = 0;
+  for (int64_t i = threadIdx.x; i < task.cleared; i += Threads) out.outliers[i] = 0;
   if (warp::lane() == 0) peaks[threadIdx.x / warp::size] = peak.state;
   __syncthreads();
 #pragma unroll
@@ -139,10 +173,10 @@ __launch_bounds__(quantize_threads) __global__
   uint8_t* const codes = a.values.codes + first;
   bool const whole_packs = task.whole_words && task.written % pack == 0 &&
                            reinterpret_cast<uintptr_t>(codes) % pack == 0;
-  auto const write = [&](Values const& values, int64_t i) {
+  auto const write = [&](Values const& values, int64_t i, bool has_outliers) {
     if (i >= task.written) return;
-    uint32_t const found = outliers_of(values, regular);
-    if (found != 0) atomicOr(out.outliers + i / outlier_word_bits, found << i % outlier_word_bits);
+    uint32_t const found = has_outliers ? outliers_of(values, regular) : 0;
+    if (found != 0) mark(out.outliers + i / outlier_word_bits, found << i % outlier_word_bits);
     uint32_t words[pack / 4];
     encode_pack(values, found, blank, scaling, words);
     if (whole_packs) {
@@ -165,8 +199,10 @@ __launch_bounds__(quantize_threads) __global__
     }
   };
 #pragma unroll
-  for (int p = 0; p < kept_packs; ++p) write(kept[p], mine + p * stride);
-  for (int64_t i = mine + kept_packs * stride; i < task.written; i += stride) write(load(i), i);
+  for (int p = 0; p < kept_packs; ++p)
+    write(kept[p], mine + p * stride, (irregular >> p & 1u) != 0);
+  for (int64_t i = mine + kept_packs * stride; i < task.written; i += stride)
+    write(load(i), i, true);
 }
 
 /// Gives the outlier columns code 0 in row blockIdx.x, for callers that want the codes themselves.

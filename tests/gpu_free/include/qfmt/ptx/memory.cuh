@@ -35,6 +35,12 @@ inline void prefetch_l2(void const* global, uint32_t bytes, GPU_FREE_SITE) {
 
 inline void prefetch_line(void const*) {}
 
+__attribute__((no_sanitize("thread"))) inline uint32_t load_relaxed(uint32_t const* from,
+                                                                    GPU_FREE_SITE) {
+  gpu_free::touch_atomic(const_cast<uint32_t*>(from), sizeof *from, site);
+  return *from;
+}
+
 __attribute__((no_sanitize("thread"))) inline void store_release(uint64_t* to, uint64_t value,
                                                                  GPU_FREE_SITE) {
   __threadfence();
