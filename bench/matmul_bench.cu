@@ -5,20 +5,26 @@
 //
 //   nvcc -std=c++20 -O3 -gencode=arch=compute_90a,code=sm_90a -I include bench/matmul_bench.cu
 //        -lcublas -lcublasLt -o matmul_bench
-//   matmul_bench [--quick] [--variants] [--bnb LIBBITSANDBYTES] [--json FILE] [--shape N,K] [--m
-//   M,M]
+//   matmul_bench [--quick] [--variants] [--stream-variants] [--bnb LIBBITSANDBYTES] [--json FILE]
+//                [--shape N,K] [--m M,M] [--only matmul|grouped|transposed|prepacked]
+//
+// After the shapes come groups of rows with a matrix each (experts; beside a launch of the ordinary
+// product for each group, whose sizes the host then knows), the transposed product (beside
+// dequantize + cuBLAS and cuBLAS on dense weights), and prepacked weights beside raw ones.
 //
 // Not a Google Benchmark: contenders take turns within one process and one repetition, so that what
 // clocks and neighbours do meets all of them alike. Each is a CUDA graph of launches over weights
 // that together are larger than four times the L2; the median of the repetitions counts.
 //   GB/s     bytes that must move (codes, scales, x, y) over time
 //   copy     that over the rate of an eager device-to-device copy of the same run
+#include "qfmt/device/grid/prepack.cuh"
 #include "qfmt/format/fp4.hpp"
 #include "qfmt/format/int8.hpp"
 #include "qfmt/format/nf4.hpp"
 #include "qfmt/layout/placement.hpp"
+#include "qfmt/ops/grouped_matmul.cuh"
 #include "qfmt/ops/matmul_cublaslt.cuh"
-#include "qfmt/ops/matmul_wgmma.cuh"
+#include "qfmt/ops/matmul_prepacked_cublaslt.cuh"
 
 #include <cublas_v2.h>
 #include <cuda_bf16.h>
@@ -105,7 +111,9 @@ void cublas(cublasHandle_t handle, T const* w, T const* x, T* y, int m, int n, i
 
 struct Settings {
   bool quick = false;
-  bool variants = false;
+  bool variants = false;         // of the tiled kernel
+  bool stream_variants = false;  // of the streaming kernel
+  std::string only;
   char const* bnb = nullptr;
   char const* json = nullptr;
   std::vector<std::pair<std::int64_t, std::int64_t>> shapes;
@@ -177,6 +185,11 @@ struct Bench {
   }
 
   void shape(std::int64_t n, std::int64_t k);
+  template <SchemeSpec S>
+  void grouped(char const* scheme, int experts, int each, std::int64_t n, std::int64_t k);
+  void transposed(std::int64_t n, std::int64_t k);
+  void prepacked(std::int64_t n, std::int64_t k);
+  bool does(char const* part) const { return settings.only.empty() || settings.only == part; }
 };
 
 /// Another scheme or element type beside the contenders of every row.
@@ -276,27 +289,53 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
             }
           });
     }
-    if (m > 32 && m <= 128)
+    if (m > 8 && m <= 64)
       add("qfmt nf4 nested, streamed", bytes_of<Nested>(n, k, m),
           [&, m](int s, cudaStream_t stream) {
-            require(device::matmul(nested[s], x, m, y, nullptr, {}, stream), "matmul");
+            MatmulOptions options;
+            options.tuning.cluster = 1;  // which the streaming kernel alone has
+            require(device::matmul(nested[s], x, m, y, nullptr, {}, stream, options), "matmul");
           });
-    if (limits.sm == 90 && m >= 8)
-      for (int const columns : {32, 64, 128, 256}) {
-        if (columns > 32 && columns >= 2 * m) continue;
-        for (int const cluster : {0, 1, 2}) {  // 0: chosen
-          if (cluster > 0 && !settings.variants) continue;
+    if (settings.variants && limits.sm == 90 && m >= 8)
+      for (int const columns : {16, 32, 64, 128, 256}) {
+        if (columns < m / 4 || columns >= 2 * m) continue;
+        for (bool const splits : {true, false}) {
           MatmulOptions options;
-          options.tuning = {.cluster = cluster, .columns = columns};
-          std::string name = "qfmt nf4 nested, wgmma " + std::to_string(columns);
-          if (cluster > 0) name += ", cluster " + std::to_string(cluster);
+          options.tuning.columns = columns;
+          std::string name = "qfmt nf4 nested, tiles of " + std::to_string(columns);
+          if (!splits) name += ", whole";
           add(name.c_str(), bytes_of<Nested>(n, k, m),
-              [&, m, options, name](int s, cudaStream_t stream) {
-                require(device::matmul_wgmma(nested[s], x, m, y, nullptr, stream, options),
+              [&, m, options, splits, name](int s, cudaStream_t stream) {
+                require(device::matmul(nested[s], x, m, y, nullptr,
+                                       splits ? workspace : Workspace{}, stream, options),
                         name.c_str());
               });
         }
       }
+    if (limits.sm == 90 && m > 32)
+      add("qfmt nf4 nested, decoded copy", bytes_of<Nested>(n, k, m),
+          [&, m](int s, cudaStream_t stream) {
+            require(device::matmul_dequantized(lt, nested[s], x, m, y, nullptr, workspace, stream),
+                    "matmul_dequantized");
+          });
+    if (settings.variants && limits.sm == 90) {
+      auto const tiled = [&]<class Tuning>(Tuning, char const* name) {
+        if (m < Tuning::columns / 2 || m > 4 * Tuning::columns) return;
+        add(name, bytes_of<Nested>(n, k, m), [&, m, name](int s, cudaStream_t stream) {
+          MatrixParts<Nested const, 1> parts;
+          parts.part[0] = nested[s];
+          parts.count = 1;
+          require(gemm::launch_matmul<Tuning, Nested>(
+                      parts, device::as_kernel_elements(x), m, device::as_kernel_elements(y),
+                      static_cast<bfloat16 const*>(nullptr), limits, {}, workspace, stream),
+                  name);
+        });
+      };
+      tiled(gemm::Tuning<16, 2>{}, "tiled 16, 2 groups");
+      tiled(gemm::Tuning<32, 2>{}, "tiled 32, 2 groups");
+      tiled(gemm::Tuning<32, 4>{}, "tiled 32, 4 groups");
+      tiled(gemm::Tuning<64, 2>{}, "tiled 64, 2 groups");
+    }
     Memory other;
     bool const large = n * k > (std::int64_t{1} << 27);
     bool const square = n == 8192 && k == 8192 && (m == 1 || m == 16 || m == 256 || m == 4096);
@@ -314,7 +353,7 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
       add_scheme(Scheme<Format<Int8>, RowWise>{}, bfloat16{}, "qfmt int8 rows");
       add_scheme(Scheme<Format<Int8>>{}, bfloat16{}, "qfmt int8/64");
     }
-    if (settings.variants) {
+    if (settings.stream_variants) {
       using stream::Tuning;
       MatmulOptions const usual{};
       MatmulOptions late = usual;
@@ -359,6 +398,188 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
   }
 }
 
+/// `each` rows of x for each of `experts` matrices; GB/s: of the matrices touched, x and y.
+template <SchemeSpec S>
+void Bench::grouped(char const* scheme, int experts, int each, std::int64_t n, std::int64_t k) {
+  Memory memory;
+  std::int64_t const m = std::int64_t{experts} * each;
+  std::vector<QuantizedMatrix<S>> weights;
+  std::vector<std::int64_t> offsets{0};
+  for (int e = 0; e < experts; ++e) {
+    weights.push_back(random_matrix<S>(memory, n, k, 10u * e + 5));
+    offsets.push_back(offsets.back() + each);
+  }
+  auto* const views = memory.get<QuantizedMatrix<S>>(experts);
+  auto* const at = memory.get<std::int64_t>(experts + 1);
+  T* const x = memory.get<T>(m * k);
+  T* const y = memory.get<T>(m * n);
+  fill_reals<<<2048, 256>>>(x, m * k, -1.f, 1.f, 99);
+  require(
+      cudaMemcpy(views, weights.data(), weights.size() * sizeof weights[0], cudaMemcpyHostToDevice),
+      "views");
+  require(cudaMemcpy(at, offsets.data(), offsets.size() * 8, cudaMemcpyHostToDevice), "offsets");
+  require(cudaDeviceSynchronize(), "fill");
+  MatrixGroups<S> const groups{views, experts, n, k};
+  double const bytes = static_cast<double>(placement<S>(n, k).payload) * experts +
+                       2. * static_cast<double>(m * (n + k));
+  std::vector<Timed> c;
+  auto const add = [&](std::string const& name, auto launch) {
+    c.push_back({std::string(scheme) + ", " + std::to_string(experts) + " groups of " +
+                     std::to_string(each) + name,
+                 bytes,
+                 launch,
+                 nullptr,
+                 0,
+                 {}});
+  };
+  auto const add_grouped = [&](std::string const& name, MatmulOptions options) {
+    add(name, [=](int, cudaStream_t stream) {
+      require(device::grouped_matmul(groups, at, x, m, y, nullptr, {}, stream, options),
+              "grouped_matmul");
+    });
+  };
+  add_grouped("", {});
+  if (settings.variants)
+    for (int const columns : {8, 16, 64})
+      for (int const splits : {1, 2}) {
+        if (columns > 8 && splits > 1) continue;
+        MatmulOptions options;
+        options.tuning = {.splits = splits, .columns = columns};
+        add_grouped(" c" + std::to_string(columns) + " s" + std::to_string(splits), options);
+      }
+  add(", a launch each", [=, this](int, cudaStream_t stream) {
+    for (int e = 0; e < experts; ++e)
+      require(device::matmul(lt, weights[static_cast<std::size_t>(e)], x + e * each * k, each,
+                             y + e * each * n, nullptr, workspace, stream),
+              "matmul");
+  });
+  measure(c, 1, clock);
+  for (Timed const& t : c) row(n, k, static_cast<int>(m), t, 0, 0);
+  std::fflush(stdout);
+}
+
+/// dx = dy * w; the bytes that must move are those of the product itself.
+void Bench::transposed(std::int64_t n, std::int64_t k) {
+  Memory memory;
+  constexpr int sets = 8;
+  std::vector<QuantizedMatrix<Nested>> nested;
+  for (int s = 0; s < sets; ++s) nested.push_back(random_matrix<Nested>(memory, n, k, 10u * s + 5));
+  T* const dense[2] = {memory.get<T>(n * k), memory.get<T>(n * k)};
+  T* const decoded = memory.get<T>(n * k);
+  T* const dy = memory.get<T>(4096 * n);
+  T* const dx = memory.get<T>(4096 * k);
+  for (T* const d : dense) fill_reals<<<2048, 256>>>(d, n * k, -.03f, .03f, 77);
+  fill_reals<<<2048, 256>>>(dy, 4096 * n, -1.f, 1.f, 99);
+  require(cudaDeviceSynchronize(), "fill");
+  auto const multiply = [&](T const* w, int m) {  // column-major: dx^T[k, m] = w^T[k, n] * dy^T
+    float const one = 1.f, zero = 0.f;
+    int const n32 = static_cast<int>(n), k32 = static_cast<int>(k);
+    cublasStatus_t const s = cublasGemmEx(
+        handle, CUBLAS_OP_N, CUBLAS_OP_N, k32, m, n32, &one, w, CUDA_R_16BF, k32, dy, CUDA_R_16BF,
+        n32, &zero, dx, CUDA_R_16BF, k32, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+    if (s != CUBLAS_STATUS_SUCCESS) {
+      std::printf("cublasGemmEx: %d\n", s);
+      std::exit(2);
+    }
+  };
+  for (int const m : {16, 256, 4096}) {
+    std::vector<Timed> c;
+    auto const add = [&](char const* name, double bytes, auto launch) {
+      c.push_back({name, bytes, launch, nullptr, 0, {}});
+    };
+    add("transposed nf4 nested", bytes_of<Nested>(n, k, m), [&, m](int s, cudaStream_t stream) {
+      require(device::matmul_transposed(lt, nested[s], dy, m, dx, workspace, stream), "transposed");
+    });
+    add("dequantize + cublas, transposed", bytes_of<Nested>(n, k, m),
+        [&, m](int s, cudaStream_t stream) {
+          require(
+              device::dequantize(QuantizedSpan<Nested const>(nested[s].values), decoded, stream),
+              "dequantize");
+          multiply(decoded, m);
+        });
+    add("cublas bf16, transposed", 2. * n * k + 2. * m * (n + k),
+        [&, m](int s, cudaStream_t) { multiply(dense[s % 2], m); });
+    if (m == 16)
+      add("transposed nf4 nested, no library", bytes_of<Nested>(n, k, m),
+          [&, m](int s, cudaStream_t stream) {
+            require(device::matmul_transposed(nested[s], dy, m, dx, {}, stream), "transposed");
+          });
+    measure(c, sets, clock);
+    double const dense_time = c[2].median();
+    for (Timed const& t : c) row(n, k, m, t, dense_time, 0);
+    std::fflush(stdout);
+  }
+}
+
+/// The same kernels on raw and on prepacked weights, and what prepacking takes.
+void Bench::prepacked(std::int64_t n, std::int64_t k) {
+  Memory memory;
+  int const sets = std::max(3, static_cast<int>(600e6 / (static_cast<double>(n) * k)));
+  std::vector<QuantizedMatrix<Nested>> raw;
+  std::vector<PrepackedMatrix<Nested>> packed(static_cast<std::size_t>(sets));
+  for (int s = 0; s < sets; ++s) {
+    raw.push_back(random_matrix<Nested>(memory, n, k, 10u * s + 5));
+    auto const other = random_matrix<Nested>(memory, n, k, 10u * s + 5);
+    require(device::prepack(other, packed[static_cast<std::size_t>(s)], nullptr), "prepack");
+  }
+  T* const x = memory.get<T>(4096 * k);
+  T* const y = memory.get<T>(4096 * n);
+  fill_reals<<<2048, 256>>>(x, 4096 * k, -1.f, 1.f, 99);
+  require(cudaDeviceSynchronize(), "fill");
+  std::vector<Timed> c;
+  auto const add = [&](std::string const& name, double bytes, auto launch) {
+    c.push_back({name, bytes, launch, nullptr, 0, {}});
+  };
+  auto const run = [&](int m) {
+    measure(c, sets, clock);
+    for (Timed const& t : c) row(n, k, m, t, 0, 0);
+    std::fflush(stdout);
+    c.clear();
+  };
+  add("prepack and unpack", 2. * static_cast<double>(n * k), [&](int s, cudaStream_t stream) {
+    auto& w = packed[static_cast<std::size_t>(s)];
+    QuantizedMatrix<Nested> restored;
+    require(device::unpack(w, restored, stream), "unpack");
+    require(device::prepack(restored, w, stream), "prepack");
+  });
+  run(0);
+  for (int const m : {1, 8, 16, 32, 64, 128, 256, 1024, 4096}) {
+    double const bytes = bytes_of<Nested>(n, k, m);
+    if (m <= 32) {
+      MatmulOptions streamed;
+      streamed.tuning.cluster = 1;  // which the streaming kernel alone has
+      add("streamed, raw", bytes, [&, m, streamed](int s, cudaStream_t stream) {
+        require(device::matmul(raw[s], x, m, y, nullptr, {}, stream, streamed), "matmul");
+      });
+      add("streamed, prepacked", bytes, [&, m, streamed](int s, cudaStream_t stream) {
+        require(device::matmul(packed[s], x, m, y, nullptr, {}, stream, streamed), "matmul");
+      });
+    }
+    for (int const columns : {16, 32, 64, 128, 256}) {
+      if (limits.sm != 90 || m < 16 || columns >= 2 * m || columns < m / 4) continue;
+      MatmulOptions options;
+      options.tuning = {.columns = columns};
+      std::string const name = "tiles of " + std::to_string(columns);
+      add(name + ", raw", bytes, [&, m, options](int s, cudaStream_t stream) {
+        require(device::matmul(raw[s], x, m, y, nullptr, workspace, stream, options), "matmul");
+      });
+      add(name + ", prepacked", bytes, [&, m, options](int s, cudaStream_t stream) {
+        require(device::matmul(packed[s], x, m, y, nullptr, workspace, stream, options), "matmul");
+      });
+    }
+    if (m >= 1024) {
+      add("dequantized, raw", bytes, [&, m](int s, cudaStream_t stream) {
+        require(device::matmul_dequantized(lt, raw[s], x, m, y, nullptr, workspace, stream), "lt");
+      });
+      add("dequantized, prepacked", bytes, [&, m](int s, cudaStream_t stream) {
+        require(device::matmul_dequantized(lt, packed[s], x, m, y, nullptr, workspace, stream),
+                "lt");
+      });
+    }
+    run(m);
+  }
+}
+
 Settings parse(int argc, char** argv) {
   Settings s;
   for (int i = 1; i < argc; ++i) {
@@ -368,6 +589,10 @@ Settings parse(int argc, char** argv) {
       s.quick = true;
     } else if (a == "--variants") {
       s.variants = true;
+    } else if (a == "--stream-variants") {
+      s.stream_variants = true;
+    } else if (a == "--only") {
+      s.only = value();
     } else if (a == "--bnb") {
       s.bnb = value();
     } else if (a == "--json") {
@@ -411,7 +636,18 @@ int main(int argc, char** argv) {
       std::fprintf(run.json, "{\"device\": \"%s\", \"copy_gb_s\": %.1f, \"rows\": [", p.name,
                    run.copy);
   }
-  for (auto const& [n, k] : run.settings.shapes) run.shape(n, k);
+  if (run.does("matmul"))
+    for (auto const& [n, k] : run.settings.shapes) run.shape(n, k);
+  if (run.does("grouped"))
+    for (int const experts : {8, 64})
+      for (int const each : {1, 8, 64}) {
+        run.grouped<Nested>("nf4 nested", experts, each, 14336, 4096);
+        if (experts == 8) run.grouped<Nested>("nf4 nested", experts, each, 4096, 14336);
+        if (experts == 8 && !run.settings.quick)
+          run.grouped<Plain>("nf4", experts, each, 14336, 4096);
+      }
+  if (run.does("transposed")) run.transposed(8192, 8192);
+  if (run.does("prepacked")) run.prepacked(28672, 8192);
   if (run.json != nullptr) {
     std::fprintf(run.json, "\n]}\n");
     std::fclose(run.json);

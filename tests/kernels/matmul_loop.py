@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inner loop of the streaming matmul as nvcc makes it for sm_90a: instructions for each weight
 that a lane decodes, no local memory in the loop of the narrow kernels, registers as the launch
-bounds allow. Of the tiled matmul: warpgroup products that ptxas does not serialize, no local memory.
+bounds allow. Of the tiled matmul and of LLM.int8()'s: warpgroup products that ptxas does not
+serialize, no local memory.
 
     matmul_loop.py NVCC FOLDER      FOLDER: where disassembler.py may have installed nvdisasm
 
@@ -34,15 +35,26 @@ using Weights = qfmt::Scheme<qfmt::Format<qfmt::NF4>, qfmt::DoubleQuant<true>>;
 auto* kernel = qfmt::stream::matmul_kernel<Weights, qfmt::bfloat16, qfmt::stream::Tuning<%s>, 1>;
 """
 TILED = {  # Tuning of the tiled matmul: warpgroup products of its loop, a stage's
-    "32": 16,
+    "32, 3": 16,
+    "64, 3": 16,
     "128": 16,
-    "256, qfmt::gemm::ScaleAt::weights": 16,
+    "256, 2, qfmt::gemm::ScaleAt::weights": 16,
 }
 TILED_SOURCE = """
 #include "qfmt/format/nf4.hpp"
-#include "qfmt/ops/matmul_wgmma.cuh"
+#include "qfmt/ops/matmul.cuh"
 using Weights = qfmt::Scheme<qfmt::Format<qfmt::NF4>, qfmt::DoubleQuant<true>>;
 auto* kernel = qfmt::gemm::matmul_kernel<Weights, qfmt::bfloat16, qfmt::gemm::Tuning<%s>, 1>;
+"""
+BYTES = {  # type and columns of LLM.int8()'s: products of codes, a stage's; of outliers, a chunk's of 16 or 64
+    "qfmt::bfloat16, 16": (4, 5),
+    "qfmt::float16, 256": (4, 5),
+    "qfmt::bfloat16, 256": (4, 5),
+    "float, 64": (4, 0),
+}
+BYTES_SOURCE = """
+#include "qfmt/ops/int8_matmul.cuh"
+auto* kernel = qfmt::int8::tiled_kernel<%s>;
 """
 SERIALIZED = re.compile(r"\(C75\d\d\).*")  # ptxas says so, and why
 LINE = re.compile(r"^\s+/\*([0-9a-f]{4,})\*/\s+(.*?);")
@@ -97,6 +109,19 @@ def judge_tiled(tuning, report, said, text):
     return "; ".join(wrong)
 
 
+def judge_bytes(tuning, report, said, text):
+    count = collections.Counter(op for op, _ in instructions(text)[0])
+    products = (count["IGMMA"], count["HGMMA"])
+    print(f"LLM.int8(), {tuning}: {products[0]} products of codes, {products[1]} of outliers, "
+          f"{report.spills} bytes spilled")
+    wrong = SERIALIZED.findall(said)
+    if products != BYTES[tuning]:
+        wrong.append(f"{products} warpgroup products, not {BYTES[tuning]}")
+    if report.spills > 0:
+        wrong.append("local memory")
+    return "; ".join(wrong)
+
+
 def judge(tuning, report, _, text):
     columns, row_tiles, depth = [int(n) for n in tuning.split(",")][:3]
     products = columns * row_tiles * depth * 16  # four groups of four in a visit of 16 rows
@@ -132,7 +157,8 @@ def main(nvcc, folder):
         return 1
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
-        for tunings, text, check in ((EXPECTED, SOURCE, judge), (TILED, TILED_SOURCE, judge_tiled)):
+        for tunings, text, check in ((EXPECTED, SOURCE, judge), (TILED, TILED_SOURCE, judge_tiled),
+                                     (BYTES, BYTES_SOURCE, judge_bytes)):
             for tuning in tunings:
                 made = compile_kernel(nvcc, program, text % tuning, pathlib.Path(scratch))
                 wrong = check(tuning, *made)

@@ -156,7 +156,8 @@ __device__ float copy_wrappers(float const* from, ptx::Barrier* barrier) {
   ptx::arrive_cluster();
   ptx::wait_cluster();
   ptx::store_remote(shared, (ptx::cluster_rank() + 1) % ptx::cluster_size(), 1.f);
-  float const other = ptx::load_remote(shared, 0);
+  float const other = ptx::load_remote(shared, 0) +
+                      static_cast<float>(ptx::load_remote(reinterpret_cast<int32_t*>(shared), 0));
   __syncthreads();
   if (threadIdx.x == 0) ptx::invalidate_barrier(barrier);
   uint32_t some[4]{};
@@ -185,6 +186,7 @@ __device__ float warpgroup_wrappers(ptx::TensorMap const* map, ptx::Barrier* bar
   ptx::wgmma_commit();
   ptx::wgmma_wait<0>(d);
   ptx::wgmma_wait<0>(e);
+  ptx::sync_warpgroup(1);
   return d[0] + d[1] + d[2] + d[3] + static_cast<float>(e[0] + e[1] + e[2] + e[3]);
 }
 
@@ -202,4 +204,7 @@ __global__ void every_wrapper(__grid_constant__ ptx::TensorMap const map, float 
   uint4 const v = ptx::load_global(from);
   ptx::store_global(to + threadIdx.x * 4, uint4{v.x, 1u, 2u, float_bits(r)});
   ptx::store_global(to + threadIdx.x * 2, uint2{0u, float_bits(r)});
+  auto* const mark = reinterpret_cast<uint64_t*>(to);
+  ptx::store_release(mark, 1);
+  ptx::wait_until_equal(mark, 1);
 }

@@ -43,4 +43,22 @@ QFMT_HD constexpr Errc check_matmul(MatrixParts<S, Max> const& w, T const* x, in
   return detail::check_matmul_operands(w.rows(), w.cols(), x, m, y, bias);
 }
 
+/// The same for dx[M,K] = dy[M,N] * dequantize(w)[N,K]; Errors: those of check_matmul.
+///     dy: (m, rows)   dx: (m, cols)
+template <SchemeSpec S, Element T>
+QFMT_HD constexpr Errc check_matmul_transposed(QuantizedMatrix<S> const& w, T const* dy, int64_t m,
+                                               T const* dx) {
+  if (Errc const e = check(w); e != Errc::ok) return e;
+  return detail::check_matmul_operands<T>(w.cols, w.rows, dy, m, dx, nullptr);
+}
+
+/// The same for merged weights; Errors: those of check_matmul.
+///     dy: (m, rows of every part)   dx: (m, cols)
+template <SchemeSpec S, int Max, Element T>
+QFMT_HD constexpr Errc check_matmul_transposed(MatrixParts<S, Max> const& w, T const* dy, int64_t m,
+                                               T const* dx) {
+  if (Errc const e = check(w); e != Errc::ok) return e;
+  return detail::check_matmul_operands<T>(w.cols(), w.rows(), dy, m, dx, nullptr);
+}
+
 }  // namespace qfmt::inline v0

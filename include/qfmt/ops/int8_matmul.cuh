@@ -8,7 +8,8 @@
 #include "qfmt/codec/check_int8_matmul.hpp"
 #include "qfmt/device/arguments.cuh"
 #include "qfmt/device/launch.cuh"
-#include "qfmt/ops/int8/generic_kernel.cuh"
+#include "qfmt/ops/device_limits.cuh"
+#include "qfmt/ops/int8/launch.cuh"
 #include "qfmt/ops/int8/quantize_kernel.cuh"
 
 namespace qfmt::inline v0::device {
@@ -23,8 +24,9 @@ template <Element T>
 Status quantize_int8_rows(T const* x, int64_t rows, int64_t cols, int64_t written, float threshold,
                           QuantizedActivations<> const& out, cudaStream_t stream) {
   if (cols == 0) return {};
-  if (threshold > 0.f) {
-    int64_t const bytes = ceil_div(cols, outlier_word_bits) * int64_t{sizeof(uint32_t)};
+  int64_t const words = threshold > 0.f ? ceil_div(cols, outlier_word_bits) : 0;
+  if (words > 0 && rows != 1) {
+    int64_t const bytes = words * int64_t{sizeof(uint32_t)};
     cudaError_t const cleared =
         cudaMemsetAsync(out.outliers, 0, static_cast<size_t>(bytes), stream);
     if (cleared != cudaSuccess) return to_status(cleared);
@@ -38,14 +40,15 @@ Status quantize_int8_rows(T const* x, int64_t rows, int64_t cols, int64_t writte
       .whole_packs = is_aligned(x, 16) && cols * int64_t{sizeof(T)} % 16 == 0,
       .whole_words =
           is_aligned(a.values.codes + a.origin, 4) && a.row_stride % 4 == 0 && written % 4 == 0,
-      .regular = largest_regular<T>(threshold)};
+      .regular = largest_regular<T>(threshold),
+      .cleared = rows == 1 ? words : 0};
   return launch(int8::quantize_kernel<T>, {.blocks = rows, .threads = int8::quantize_threads},
                 stream, task, out);
 }
 
-/// The product of quantized activations: the place that chooses a kernel.
+/// The product by the kernel that is right everywhere.
 template <Element T>
-Status int8_product(int8::Product<T> const& p, cudaStream_t stream) {
+Status generic_int8_product(int8::Product<T> const& p, cudaStream_t stream) {
   constexpr int64_t most = int64_t{0xFFFF} * int8::generic_rows;  // a grid's blocks along y
   int64_t const m = p.a.values.rows;
   for (int64_t first = 0; first < m; first += most) {
@@ -61,6 +64,18 @@ Status int8_product(int8::Product<T> const& p, cudaStream_t stream) {
     if (Status const s = launch(int8::matmul_kernel<T>, shape, stream, now); !s) return s;
   }
   return {};
+}
+
+/// The product of quantized activations: the place that chooses a kernel.
+template <Element T>
+Status int8_product(int8::Product<T> const& p, cudaStream_t stream) {
+  DeviceLimits limits;
+  if (Status const s = device_limits(limits); !s) return s;
+  if (int8::serves(p, limits)) {
+    Status const s = int8::launch_tiled(p, {}, limits, stream);
+    if (s.code != Errc::unsupported_shape) return s;
+  }
+  return generic_int8_product(p, stream);
 }
 
 /// Of arguments that were checked, and kernels' element types.
@@ -107,12 +122,19 @@ Status quantize_activations(T const* x, float threshold, QuantizedActivations<> 
 /// done, allocates nothing, waits for nothing, reads nothing back; the launches do not depend on
 /// the data, so a captured graph stays right when other columns become outlier columns.
 ///
-/// One kernel quantizes x (after a clearing of the bitmap, where there is a threshold), one
-/// multiplies. Today that is a kernel that is right everywhere and far from fast. Numerics: the
-/// bits of host::int8_matmul. Determinism: gpu_to_gpu.
+/// One kernel quantizes x (of several rows after a clearing of the bitmap, where there is a
+/// threshold), one
+/// multiplies and adds the outlier columns. In code compiled for sm_90a that is the tensor cores'
+/// kernel where rows of w and the workspace are aligned to 16 bytes (row_stride and origin
+/// multiples of 16) and cols <= 2^17; else a kernel that is right everywhere and far from fast.
 ///
-/// Workspace: int8_matmul_workspace_bytes(m, w.cols) bytes of device memory, aligned to 4. Errors:
-/// those of check_int8_matmul; device_error with the cudaError_t.
+/// Numerics: the products of codes are summed exactly. Without outlier columns, for f32, and from
+/// the second kernel, the bits of host::int8_matmul; else the tensor cores add the products of
+/// 16-bit outliers, exact, to the scaled sum in f32, in another order and without a rounding of
+/// each. Determinism: gpu_to_gpu where the bits are the host's, else run_to_run.
+///
+/// Workspace: int8_matmul_workspace_bytes(m, w.cols) bytes of device memory, aligned to 4 (16 for
+/// the faster kernel). Errors: those of check_int8_matmul; device_error with the cudaError_t.
 template <Element T>
 Status int8_matmul(QuantizedMatrix<LlmInt8 const> w, std::type_identity_t<OutlierWeights<T>> kept,
                    T const* x, int64_t m, T* y, std::type_identity_t<T> const* bias,

@@ -9,6 +9,8 @@
 #include "qfmt/device/arguments.cuh"
 #include "qfmt/device/launch.cuh"
 #include "qfmt/layout/check_matmul.hpp"
+#include "qfmt/ops/device_limits.cuh"
+#include "qfmt/ops/gemm/dispatch.cuh"
 #include "qfmt/ops/generic/kernel.cuh"
 #include "qfmt/ops/stream/launch.cuh"
 #include "qfmt/ops/tuning.hpp"
@@ -17,27 +19,9 @@ namespace qfmt::inline v0::device {
 
 namespace detail {
 
-/// What the dispatcher asks about the current device; no device memory is touched.
-inline Status device_limits(DeviceLimits& limits) {
-  int device = 0;
-  int major = 0;
-  int minor = 0;
-  cudaError_t e = cudaGetDevice(&device);
-  auto const ask = [&](int& value, cudaDeviceAttr attribute) {
-    if (e == cudaSuccess) e = cudaDeviceGetAttribute(&value, attribute, device);
-  };
-  ask(major, cudaDevAttrComputeCapabilityMajor);
-  ask(minor, cudaDevAttrComputeCapabilityMinor);
-  ask(limits.multiprocessors, cudaDevAttrMultiProcessorCount);
-  ask(limits.shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin);
-  ask(limits.reserved_shared_bytes, cudaDevAttrReservedSharedMemoryPerBlock);
-  limits.sm = 10 * major + minor;
-  return to_status(e);
-}
-
-/// True where the streaming kernel computes this product.
+/// True where the kernels for tensor cores compute this product.
 template <SchemeSpec S, Element T, int Max>
-constexpr bool streams(MatrixParts<S const, Max> const& w, T const* x, DeviceLimits const& device) {
+constexpr bool is_fast(MatrixParts<S const, Max> const& w, T const* x, DeviceLimits const& device) {
   if constexpr (sizeof(T) == 2 && stream::serves_scheme<S>) {
     if (device.sm < 80 || w.cols() == 0 || !is_aligned(x, 16)) return false;
     for (int p = 0; p < w.count; ++p)
@@ -67,6 +51,24 @@ Status stream_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
   return launch_matmul<WidestTuning>(w, x, m, y, bias, device, options, stream);
 }
 
+/// Beyond so many rows of x Hopper's tiled kernel is ahead of the streaming one.
+inline constexpr int64_t most_streamed_rows = 8;
+
+/// The tiled kernel, where options or m speak for it; else, and where it does not serve,
+/// unsupported_shape.
+template <SchemeSpec S, Element T, int Max>
+Status tiled_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, T* y, T const* bias,
+                    DeviceLimits const& device, MatmulOptions const& options, Workspace workspace,
+                    cudaStream_t stream) {
+  MatmulTuning const& t = options.tuning;
+  bool const is_streamed = m <= most_streamed_rows || t.row_warps + t.splits + t.cluster != 0;
+  if (options.batch_invariant || (t.columns == 0 && is_streamed)) return {Errc::unsupported_shape};
+  if constexpr (sizeof(T) == 2 && stream::serves_scheme<S>)
+    if (is_fast(w, x, device))
+      return gemm::matmul<S>(w, x, m, y, bias, device, options, workspace, stream);
+  return {Errc::unsupported_shape};
+}
+
 template <SchemeSpec S, Element T, int Max>
 Status generic_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, T* y,
                       T const* bias, cudaStream_t stream) {
@@ -87,9 +89,15 @@ Status generic_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m,
 
 }  // namespace detail
 
-/// Bytes of workspace that matmul needs: none.
+/// Bytes of workspace, aligned to 16, with which matmul of m rows of x and (rows, cols) of weights
+/// is fastest: on sm_90 blocks then share tiles where whole ones would leave some of the GPU idle.
+/// It runs with less and with none. What is in it does not matter; two launches that may run at the
+/// same time must not share it.
 template <SchemeSpec S, Element T>
-constexpr int64_t matmul_workspace_bytes(int64_t, int64_t, int64_t) {
+constexpr int64_t matmul_workspace_bytes(int64_t m, int64_t rows, [[maybe_unused]] int64_t cols) {
+  if constexpr (sizeof(T) == 2 && stream::serves_scheme<S>) {
+    if (m > detail::most_streamed_rows) return gemm::workspace_bytes<S, T>(m, rows);
+  }
   return 0;
 }
 
@@ -101,20 +109,24 @@ constexpr int64_t matmul_workspace_bytes(int64_t, int64_t, int64_t) {
 ///
 /// Fastest: float16 or bfloat16 on sm_80 or newer; 16-level formats and Int8, f32 or nested scales;
 /// codes and x aligned to 16 bytes; cols, row_stride and origin multiples of 64 (of 32 where
-/// blocks are shorter). There the weights are read once for up to 32 rows of x at a time.
-/// Else a kernel that is right everywhere, and far slower.
+/// blocks are shorter). There the weights are read once for up to 32 rows of x at a time, compiled
+/// for sm_90a and from 9 rows on for up to 256. Else a kernel that is right everywhere, and far
+/// slower.
+///
+/// Workspace: optional, see matmul_workspace_bytes.
 ///
 /// Determinism: run_to_run, and gpu_to_gpu between GPUs that divide the work alike; no atomics.
 /// With options.batch_invariant a row of y has the same bits whatever m is. Numerics: sums in f32.
 /// 16-bit types: a level is rounded once to T after a multiplication by the format's level_gain,
 /// products with x are exact, the scale multiplies sums over at most 64 values in f32. float and
-/// the slower kernel: weights are not rounded. The bias is added in f32; one rounding to T. Where
-/// |y| leaves T's range it becomes infinite: from 65520 on in float16. Errors: those of
+/// the slower kernel: weights are not rounded. bfloat16 on sm_90a, more than 128 rows of x:
+/// a level times its scale is rounded once more to T. The bias is added in f32; one rounding to T.
+/// Where |y| leaves T's range it becomes infinite: from 65520 on in float16. Errors: those of
 /// check_matmul; device_error with the cudaError_t.
 template <SchemeSpec S, int Max, Element T>
 Status matmul(MatrixParts<S, Max> const& w, T const* x, int64_t m, T* y,
-              std::type_identity_t<T> const* bias, Workspace, cudaStream_t stream,
-              MatmulOptions options = {}) {
+              std::type_identity_t<T> const* bias, [[maybe_unused]] Workspace workspace,
+              cudaStream_t stream, MatmulOptions options = {}) {
   using Scheme = stl::remove_const_t<S>;
   if (Errc const e = check_matmul(w, x, m, y, bias); e != Errc::ok) return {e};
   if (m == 0 || w.rows() == 0) return {};
@@ -125,9 +137,11 @@ Status matmul(MatrixParts<S, Max> const& w, T const* x, int64_t m, T* y,
   DeviceLimits limits;
   if (Status const s = detail::device_limits(limits); !s) return s;
   if constexpr (sizeof(T) == 2 && stream::serves_scheme<Scheme>) {
-    if (detail::streams(weights, from, limits)) {
-      Status const s =
-          detail::stream_matmul<Scheme>(weights, from, m, to, add, limits, options, stream);
+    if (detail::is_fast(weights, from, limits)) {
+      Status s = detail::tiled_matmul<Scheme>(weights, from, m, to, add, limits, options, workspace,
+                                              stream);
+      if (s.code == Errc::unsupported_shape)
+        s = detail::stream_matmul<Scheme>(weights, from, m, to, add, limits, options, stream);
       if (s.code != Errc::unsupported_shape) return s;
     }
   }

@@ -14,14 +14,10 @@ namespace qfmt::inline v0::device {
 
 namespace detail {
 
-template <SchemeSpec S>
-constexpr int64_t cols_of(QuantizedMatrix<S> const& w) {
-  return w.cols;
-}
-template <SchemeSpec S, int Max>
-constexpr int64_t cols_of(MatrixParts<S, Max> const& w) {
-  return w.cols();
-}
+/// Beyond so many rows of x a decoded copy is ahead of the tiled kernel: of tiles of 128 rows, all
+/// that float16 and Int8 have, and of those of 256. Measured on an H200.
+inline constexpr int64_t most_narrow_rows = 512;
+inline constexpr int64_t most_wide_rows = 2048;
 
 inline constexpr int64_t cublaslt_bytes = int64_t{32} << 20;  ///< what cuBLASLt itself may use
 
@@ -120,22 +116,45 @@ Status matmul_dequantized(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const
   return matmul_dequantized(handle, parts, x, m, y, bias, workspace, stream);
 }
 
-/// device::matmul for every m, of one matrix or merged weights: up to 32 rows of 16-bit x, and
-/// whatever asks for batch invariance, by the kernels of ops/matmul.cuh, the rest by
-/// matmul_dequantized; float without a workspace, and whatever has no columns, by the former as
-/// well. A workspace that is given has to suffice.
+/// device::matmul for every m, of one matrix or merged weights. Through a decoded copy go: float
+/// with a workspace; of 16-bit x what Hopper's tiled kernel does not serve, from 33 rows on; what
+/// it serves, from 2049 rows on, in float16 and of Int8 from 513 on. The rest, and whatever asks
+/// for batch invariance or has no columns, goes to device::matmul. A workspace that is given has to
+/// suffice for the copy.
 ///     x: (m, cols)   y: (m, rows)   bias: (rows) or null; row-major
 ///
 /// Stream-ordered; allocates nothing itself; may be captured into a graph. Numerics and errors:
 /// those of the function that is taken.
-template <class W, Element T>
-Status matmul(cublasLtHandle_t handle, W const& w, T const* x, int64_t m, T* y,
+template <SchemeSpec S, int Max, Element T>
+Status matmul(cublasLtHandle_t handle, MatrixParts<S, Max> const& w, T const* x, int64_t m, T* y,
               std::type_identity_t<T> const* bias, Workspace workspace, cudaStream_t stream,
               MatmulOptions options = {}) {
+  using Scheme = stl::remove_const_t<S>;
   bool const is_small = m <= 32 && (sizeof(T) == 2 || workspace.data == nullptr);
-  if (is_small || detail::cols_of(w) == 0 || options.batch_invariant)
+  if (is_small || w.cols() == 0 || options.batch_invariant)
     return device::matmul(w, x, m, y, bias, workspace, stream, options);
+  if (m <=
+      (gemm::Tilings<Scheme, T>::has_widest ? detail::most_wide_rows : detail::most_narrow_rows)) {
+    if (Errc const e = check_matmul(w, x, m, y, bias); e != Errc::ok) return {e};
+    if (w.rows() == 0) return {};
+    DeviceLimits limits;
+    if (Status const s = detail::device_limits(limits); !s) return s;
+    Status const s = detail::tiled_matmul<Scheme>(
+        MatrixParts<Scheme const, Max>(w), as_kernel_elements(x), m, as_kernel_elements(y),
+        as_kernel_elements(bias), limits, options, workspace, stream);
+    if (s.code != Errc::unsupported_shape) return s;
+  }
   return matmul_dequantized(handle, w, x, m, y, bias, workspace, stream);
+}
+
+template <SchemeSpec S, Element T>
+Status matmul(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const* x, int64_t m, T* y,
+              std::type_identity_t<T> const* bias, Workspace workspace, cudaStream_t stream,
+              MatmulOptions options = {}) {
+  MatrixParts<stl::remove_const_t<S> const, 1> parts;
+  parts.part[0] = w;
+  parts.count = 1;
+  return device::matmul(handle, parts, x, m, y, bias, workspace, stream, options);
 }
 
 }  // namespace qfmt::inline v0::device

@@ -58,6 +58,21 @@ __device__ inline float load_remote(float const* p, [[maybe_unused]] uint32_t ra
 #endif
 }
 
+/// The same for an integer.
+__device__ inline int32_t load_remote(int32_t const* p, [[maybe_unused]] uint32_t rank) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+  int32_t r;
+  asm volatile(
+      "{ .reg .u32 a; mapa.shared::cluster.u32 a, %1, %2; ld.shared::cluster.s32 %0, [a]; }"
+      : "=r"(r)
+      : "r"(shared_address(p)), "r"(rank)
+      : "memory");
+  return r;
+#else
+  return *p;
+#endif
+}
+
 /// Writes that word.
 __device__ inline void store_remote(float* p, [[maybe_unused]] uint32_t rank, float value) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900

@@ -46,6 +46,22 @@ __device__ inline void prefetch_line(void const* global) {
   asm volatile("prefetch.global.L1 [%0];" ::"l"(global));
 }
 
+/// Writes a word that other blocks of the grid wait for, after all that the warp has written before
+/// its last __syncwarp.
+__device__ inline void store_release(uint64_t* to, uint64_t value) {
+  asm volatile("fence.acq_rel.gpu;\n\tst.relaxed.gpu.global.u64 [%0], %1;" ::"l"(to), "l"(value)
+               : "memory");
+}
+
+/// Waits until a word that another block writes by store_release has this value; after it what that
+/// block wrote before is visible. That block has begun, or will without this one's help.
+__device__ inline void wait_until_equal(uint64_t const* from, uint64_t value) {
+  uint64_t now;
+  do {
+    asm volatile("ld.acquire.gpu.global.u64 %0, [%1];" : "=l"(now) : "l"(from) : "memory");
+  } while (now != value);
+}
+
 /// Waits until the kernels this launch depends on have finished and their writes are visible. For
 /// launches that may begin early; else it returns at once.
 __device__ inline void wait_for_dependencies() {

@@ -106,6 +106,14 @@ __device__ inline void wgmma_wait(D (&d)[Half]) {
   hold(d);
 }
 
+/// Waits until all 128 threads of the warpgroup are here; orders their accesses to memory. `id`,
+/// from 1 to 15, is the warpgroup's own.
+__device__ inline void sync_warpgroup([[maybe_unused]] int id) {
+#if defined(__CUDA_ARCH__)
+  asm volatile("bar.sync %0, 128;" ::"r"(id) : "memory");
+#endif
+}
+
 /// Moves the warpgroup's limit of registers a thread; a multiple of 8 from 24 to 256. Called by all
 /// warps of the warpgroup.
 template <int Registers>

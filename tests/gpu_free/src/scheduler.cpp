@@ -219,6 +219,7 @@ std::vector<std::uint64_t> cluster_order(std::uint64_t count) {
   std::vector<std::uint64_t> order;
   for (std::uint64_t i = 0; i < count; ++i)
     if (!settings().runs_block || settings().runs_block(i, count)) order.push_back(i);
+  if (settings().keeps_block_order) return order;
   if (settings().seed == 1) std::reverse(order.begin(), order.end());
   if (settings().seed > 1)
     for (std::size_t i = order.size(); i > 1; --i)

@@ -11,7 +11,8 @@
 
 namespace qfmt::inline v0::dequantized {
 
-/// y[m, n] = x[m, k] * w[n, k]^T + bias[n], rows of y `y_stride` elements apart.
+/// y[m, n] = x[m, k] * w[n, k]^T + bias[n], rows of y `y_stride` elements apart; where w lies
+/// transposed, as w[k, n], y = x * w + bias.
 template <Element T>
 struct DenseProduct {
   T const* w = nullptr;
@@ -19,7 +20,8 @@ struct DenseProduct {
   T* y = nullptr;
   T const* bias = nullptr;  // or null
   int64_t n = 0, k = 0, m = 0, y_stride = 0;
-  void* workspace = nullptr;  // of cuBLASLt
+  bool lies_transposed = false;  ///< w
+  void* workspace = nullptr;     // of cuBLASLt
   int64_t workspace_bytes = 0;
 };
 
@@ -59,7 +61,7 @@ Status multiply_dense(cublasLtHandle_t handle, DenseProduct<T> const& p, cudaStr
   cublasLtMatmulPreferenceOpaque_t preference;
   cublasLtMatmulHeuristicResult_t choice{};
   int found = 0;
-  cublasOperation_t const transposed = CUBLAS_OP_T;
+  cublasOperation_t const turned = p.lies_transposed ? CUBLAS_OP_N : CUBLAS_OP_T;
   cublasLtEpilogue_t const add_bias = CUBLASLT_EPILOGUE_BIAS;
   auto const workspace_bytes = static_cast<size_t>(p.workspace_bytes);
   float const one = 1.f;
@@ -74,12 +76,12 @@ Status multiply_dense(cublasLtHandle_t handle, DenseProduct<T> const& p, cudaStr
   // cuBLASLt counts columns first: y^T[n, m] = w[n, k] * x^T[k, m].
   LtCalls calls;
   calls([&] { return cublasLtMatmulDescInit(&operation, CUBLAS_COMPUTE_32F, CUDA_R_32F); });
-  calls([&] { return set(CUBLASLT_MATMUL_DESC_TRANSA, transposed); });
+  calls([&] { return set(CUBLASLT_MATMUL_DESC_TRANSA, turned); });
   if (p.bias != nullptr) {
     calls([&] { return set(CUBLASLT_MATMUL_DESC_EPILOGUE, add_bias); });
     calls([&] { return set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias); });
   }
-  calls([&] { return shape(w, p.k, p.n, p.k); });
+  calls([&] { return p.lies_transposed ? shape(w, p.n, p.k, p.n) : shape(w, p.k, p.n, p.k); });
   calls([&] { return shape(x, p.k, p.m, p.k); });
   calls([&] { return shape(y, p.n, p.m, p.y_stride); });
   calls([&] { return cublasLtMatmulPreferenceInit(&preference); });

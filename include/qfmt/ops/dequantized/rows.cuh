@@ -5,34 +5,20 @@
 #pragma once
 
 #include "qfmt/device/grid/dequantize.cuh"
-#include "qfmt/layout/quantized_matrix.hpp"
+#include "qfmt/ops/dequantized/columns.cuh"
 
 namespace qfmt::inline v0 {
-namespace dequantized QFMT_HIDDEN {
-
-/// out[r, c] = element (first + r, c) of w, rounded once to T.     out: (count, w.cols)
-/// Block (b, r) decodes 256 columns of row r.
-template <SchemeSpec S, Element T>
-__launch_bounds__(256) __global__
-    void decode_rows_kernel(QuantizedMatrix<S const> w, int64_t first, T* out) {
-  int64_t const column = int64_t{blockIdx.x} * 256 + threadIdx.x;
-  if (column >= w.cols) return;
-  int64_t const row = blockIdx.y;
-  int64_t const flat = w.origin + (first + row) * w.row_stride + column;
-  out[row * w.cols + column] = from_float<T>(decode_at(w.values, flat));
-}
-
-}  // namespace dequantized
 namespace dequantized {
 
-/// Rows [first, first + count) as a tensor of their own; size 0 where they are not one: rows with
-/// gaps, or a first value that begins no block (under nested scales, no group of 256 blocks).
+/// Rows [first, first + count) as a tensor of their own; size 0 where they are not one: prepacked,
+/// rows with gaps, or a first value that begins no block (under nested scales, no group of 256
+/// blocks).
 template <SchemeSpec S>
 constexpr QuantizedSpan<S const> rows_as_span(QuantizedMatrix<S const> const& w, int64_t first,
                                               int64_t count) {
   int64_t const begin = w.origin + first * w.row_stride;
   int64_t const block = S::is_row_wise ? 0 : S::block_size;
-  if (w.row_stride != w.cols || begin * S::bits % 8 != 0) return {};
+  if (detail::is_prepacked<S> || w.row_stride != w.cols || begin * S::bits % 8 != 0) return {};
   QuantizedSpan<S const> span = w.values;
   span.codes += begin * S::bits / 8;
   span.size = count * w.cols;
@@ -57,18 +43,11 @@ constexpr QuantizedSpan<S const> rows_as_span(QuantizedMatrix<S const> const& w,
 template <SchemeSpec S, Element T>
 Status decode_rows(QuantizedMatrix<S const> const& w, int64_t first, int64_t count, T* out,
                    cudaStream_t stream) {
-  auto const span = rows_as_span<S>(w, first, count);
-  if (span.size > 0) return device::dequantize<S, T>(span, out, stream);
-  for (int64_t done = 0; done < count; done += 0xFFFF) {  // a grid's blocks along y
-    int64_t const now = count - done < 0xFFFF ? count - done : 0xFFFF;
-    if (Status const s =
-            device::launch(decode_rows_kernel<S, T>,
-                           {.blocks = ceil_div(w.cols, 256), .threads = 256, .blocks_y = now},
-                           stream, w, first + done, out + done * w.cols);
-        !s)
-      return s;
+  if constexpr (!detail::is_prepacked<S>) {
+    auto const span = rows_as_span<S>(w, first, count);
+    if (span.size > 0) return device::dequantize<S, T>(span, out, stream);
   }
-  return {};
+  return decode_columns<S>(w, {first, count, 0, w.cols}, out, stream);
 }
 
 }  // namespace dequantized

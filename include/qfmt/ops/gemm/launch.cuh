@@ -4,6 +4,8 @@
 // From operands to a launch of the tiled matmul, or a plain no.
 #pragma once
 
+#include "qfmt/codec/options.hpp"
+#include "qfmt/device/arguments.cuh"
 #include "qfmt/device/launch.cuh"
 #include "qfmt/ops/gemm/kernel.cuh"
 #include "qfmt/ops/stream/launch.cuh"
@@ -18,7 +20,7 @@ inline constexpr bool serves_scheme = stream::serves_scheme<S>;
 template <SchemeSpec S, Element T, class Tuning, int Max>
 constexpr void arrange(Shape& shape, DeviceLimits const& device) {
   using Decoder = stream::PairDecoder<S, T>;
-  constexpr int scratch_bytes = consumer_warps * 32 * 128;
+  constexpr int scratch_bytes = Tuning::consumer_warps * Scratch<Tuning>::lines * 128;
   constexpr int level_bytes = S::is_nested ? Max * 256 * static_cast<int>(sizeof(float)) : 0;
   constexpr int barrier_bytes = 1024;
   constexpr int most_codes = 4;
@@ -40,7 +42,7 @@ constexpr void arrange(Shape& shape, DeviceLimits const& device) {
   shape.x.count = 0;
   for (int codes = most_codes; codes >= 2; --codes) {
     Arranger tried = arranger;
-    Places const c = tried.places(codes, codes_bytes);
+    Places const c = tried.places(codes, Tuning::codes_bytes);
     for (int steps = most_x; steps >= 3; --steps) {
       Arranger rest = tried;
       Places const x = rest.places(steps, Tuning::x_bytes);
@@ -57,47 +59,72 @@ constexpr void arrange(Shape& shape, DeviceLimits const& device) {
   }
 }
 
-/// The division of a launch; `grid` is 0 where none fits the device.
-template <SchemeSpec S, Element T, class Tuning, int Max>
-constexpr Shape plan(MatrixParts<S const, Max> const& w, int64_t m, DeviceLimits const& device,
-                     MatmulTuning const& tuning) {
+/// Grid and split of a shape whose tiles are known. Without `room` for the sums of split tiles, or
+/// where whole tiles keep nearly all blocks busy to the end, none is split.
+constexpr void divide(Shape& shape, int most_blocks, bool room) {
+  int const left = shape.tiles % most_blocks;
+  shape.split_tiles = 0;
+  shape.grid = shape.tiles < most_blocks ? shape.tiles : most_blocks;
+  if (!room || left == 0) return;
+  if (shape.tiles > most_blocks) {
+    if (left * 16 < most_blocks * 15) shape.split_tiles = left + most_blocks;
+    return;
+  }
+  // A part of a tile is not worth less than two stages.
+  int const parts = most_blocks / shape.tiles;
+  int const most_parts = shape.stages / 2 > 0 ? shape.stages / 2 : 1;
+  if (parts >= most_parts) {
+    shape.grid = shape.tiles * most_parts;
+  } else if (parts * shape.tiles * 16 >= most_blocks * 15) {
+    shape.grid = shape.tiles * parts;
+  } else {
+    shape.grid = most_blocks;
+  }
+  if (shape.grid > shape.tiles) shape.split_tiles = shape.tiles;
+}
+
+/// The division of a launch; `grid` is 0 where none fits the device, or there are too many tiles.
+template <class Tuning, SchemeSpec S, Element T, int Max>
+constexpr Shape plan(MatrixParts<S const, Max> const& w, T const*, int64_t m,
+                     DeviceLimits const& device, MatmulTuning const& tuning, Workspace workspace) {
+  constexpr int64_t most_tiles = int64_t{1} << 30;
   Shape shape;
+  int64_t row_tiles = 0;
+  for (int p = 0; p < w.count; ++p) row_tiles += ceil_div(w.part[p].rows, Tuning::rows);
+  int64_t const column_tiles = ceil_div(m, Tuning::columns);
+  if (row_tiles > most_tiles / column_tiles || w.cols() > most_tiles) return shape;
   shape.stages = static_cast<int>(ceil_div(w.cols(), stream::stage_values<S>));
   shape.groups = static_cast<int>(ceil_div(w.cols(), stream::group_values<S>));
-  for (int p = 0; p < w.count; ++p) shape.row_tiles += ceil_div(w.part[p].rows, tile_rows);
-  shape.column_tiles = ceil_div(m, Tuning::columns);
+  shape.row_tiles = static_cast<int>(row_tiles);
+  shape.column_tiles = static_cast<int>(column_tiles);
   shape.tiles = shape.row_tiles * shape.column_tiles;
-  shape.band = static_cast<int>(shape.row_tiles < 16 ? shape.row_tiles : 16);
+  shape.band = shape.row_tiles < 16 ? shape.row_tiles : 16;
   arrange<S, T, Tuning, Max>(shape, device);
   if (shape.x.count == 0) return shape;
-  int cluster = tuning.cluster;
-  if (cluster == 0) {  // as many blocks a tile as keep all multiprocessors busy
-    cluster = 1;
-    while (cluster < 4 && shape.tiles * cluster * 2 <= device.multiprocessors) cluster *= 2;
-  }
-  while (cluster > 1 && cluster > shape.stages) cluster /= 2;
-  shape.cluster = cluster;
-  int64_t const most = tuning.blocks != 0 ? tuning.blocks : device.multiprocessors;
-  shape.grid = cluster > 1 ? shape.tiles * cluster : shape.tiles < most ? shape.tiles : most;
+  int const blocks = tuning.blocks != 0 ? tuning.blocks : device.multiprocessors;
+  bool const room = workspace.data != nullptr && workspace.bytes >= partial_bytes<Tuning>(blocks) &&
+                    device::is_aligned(workspace.data, 16);
+  divide(shape, blocks, room);
   return shape;
 }
 
-/// Launches the kernel with this tuning. unsupported_shape where it was not compiled for this
+/// Launches the kernel with this tuning; in a workspace that suffices, tiles may be split.
+/// unsupported_shape where it was not compiled for this
 /// device or does not fit it. The weights are served, x and y are not empty, x is aligned to 16
 /// bytes.
 template <class Tuning, SchemeSpec S, Element T, int Max>
 Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, T* y, T const* bias,
-                     DeviceLimits const& device, MatmulOptions const& options,
+                     DeviceLimits const& device, MatmulOptions const& options, Workspace workspace,
                      cudaStream_t stream) {
   if (device.sm != 90 || m > 0x7FFFFFFF) return {Errc::unsupported_shape};
   cudaFuncAttributes attributes{};
   cudaError_t e = cudaFuncGetAttributes(&attributes, matmul_kernel<S, T, Tuning, Max>);
   if (e != cudaSuccess) return device::to_status(e);
-  if (attributes.maxThreadsPerBlock < threads) return {Errc::unsupported_shape};
-  Shape const shape = plan<S, T, Tuning>(w, m, device, options.tuning);
+  if (attributes.maxThreadsPerBlock < Tuning::threads) return {Errc::unsupported_shape};
+  Shape const shape = plan<Tuning>(w, x, m, device, options.tuning, workspace);
   if (shape.grid == 0) return {Errc::unsupported_shape};
 
-  auto const operands = stream::merge(w, tile_rows, x, m, y, bias);
+  auto const operands = stream::merge(w, Tuning::rows, x, m, y, bias);
   Maps<Max> maps{};
   for (int p = 0; p < operands.parts; ++p) {
     auto const& part = operands.part[p];
@@ -106,7 +133,7 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
                                     .cols = operands.k * S::bits / 8,
                                     .row_bytes = part.row_bytes,
                                     .element_bytes = 1,
-                                    .tile_rows = tile_rows};
+                                    .tile_rows = Tuning::rows};
     e = ptx::make_tensor_map(maps.codes[p], part.codes, codes);
     if (e != cudaSuccess) return device::to_status(e);
   }
@@ -119,11 +146,10 @@ Status launch_matmul(MatrixParts<S const, Max> const& w, T const* x, int64_t m, 
   if (e != cudaSuccess) return device::to_status(e);
   return device::launch(matmul_kernel<S, T, Tuning, Max>,
                         {.blocks = shape.grid,
-                         .threads = threads,
+                         .threads = Tuning::threads,
                          .shared_bytes = shape.shared_bytes,
-                         .cluster = shape.cluster,
                          .begins_early = options.begins_early},
-                        stream, operands, maps, shape);
+                        stream, operands, maps, shape, workspace.data);
 }
 
 }  // namespace qfmt::inline v0::gemm

@@ -6,14 +6,14 @@
 #pragma once
 
 #include "qfmt/ops/gemm/tiles.cuh"
-#include "qfmt/ptx/cluster.cuh"
 
 namespace qfmt::inline v0::gemm {
 
 /// The warp's lines, each 128 bytes.
+template <class Tuning>
 class Scratch {
  public:
-  static constexpr int lines = 32;  // of a warp
+  static constexpr int lines = Tuning::columns < 128 ? Tuning::columns / 4 : 32;  // of a warp
   __device__ Scratch(uint8_t* shared, int stride, int warp)
       : shared_(shared + warp * lines * stride), stride_(stride) {}
   __device__ uint8_t* line(int i) const { return shared_ + i * stride_; }
@@ -45,11 +45,11 @@ struct RowFinish {
 
 /// Writes the warp's part of a tile of y.
 ///     sum: lane 4g + t: [4j + 2h + e] is row g + 8h, column 8j + 2t + e   first_row: the warp's
-template <SchemeSpec S, Element T, int Max, int Half>
+template <class Tuning, SchemeSpec S, Element T, int Max>
 __device__ void write_tile(stream::Operands<S, T, Max> const& operands, OutputTile<S> const& tile,
-                           int first_row, float const (&sum)[Half], float factor,
-                           Scratch const& scratch) {
-  constexpr int at_once = 2 * Half < 4 * Scratch::lines ? 2 * Half : 4 * Scratch::lines;
+                           int first_row, float const (&sum)[Tuning::columns / 2], float factor,
+                           Scratch<Tuning> const& scratch) {
+  constexpr int at_once = 4 * Scratch<Tuning>::lines;
   int const lane = static_cast<int>(threadIdx.x % 32);
   int const g = lane / 4;
   int const t = lane % 4;
@@ -64,7 +64,7 @@ __device__ void write_tile(stream::Operands<S, T, Max> const& operands, OutputTi
     return scratch.line(line) + ((column % 4 * 2 + unit) ^ (line & 1)) * 16;
   };
 #pragma unroll
-  for (int from = 0; from < 2 * Half; from += at_once) {
+  for (int from = 0; from < Tuning::columns; from += at_once) {
     __syncwarp();
 #pragma unroll
     for (int j = from / 8; j < (from + at_once) / 8; ++j)
@@ -89,56 +89,6 @@ __device__ void write_tile(stream::Operands<S, T, Max> const& operands, OutputTi
           y[i / 16 * operands.n + i % 16] =
               reinterpret_cast<T const*>(place(i / 16, i % 16 / 8))[i % 8];
     }
-  }
-}
-
-/// The rounds in which the blocks of a cluster add up a tile, two cluster barriers each.
-template <int Half>
-inline constexpr int cluster_rounds = (2 * Half + 63) / 64;
-
-/// The same where the blocks of a cluster each have a part of the sum: added in the order of the
-/// blocks, each of which writes some of the columns. Every thread of the cluster that does not call
-/// it meets the barriers itself.
-template <SchemeSpec S, Element T, int Max, int Half>
-__device__ void write_shared_tile(stream::Operands<S, T, Max> const& operands,
-                                  OutputTile<S> const& tile, int first_row,
-                                  float const (&sum)[Half], float factor, Scratch const& scratch,
-                                  int rank, int blocks) {
-  constexpr int at_once = 2 * Half < 64 ? 2 * Half : 64;  // two columns of sixteen floats a line
-  int const lane = static_cast<int>(threadIdx.x % 32);
-  int const g = lane / 4;
-  int const t = lane % 4;
-  RowFinish<S, T> const finish(operands, tile.weights, first_row + lane % 16, factor);
-  int const rows = tile.weights.rows - first_row;
-  int64_t const n = tile.weights.part->first_row + tile.weights.row + first_row;
-  int64_t const left = operands.m - tile.first_m;
-  auto const place = [&](int column, int row) {
-    return reinterpret_cast<float*>(scratch.line(column / 2)) + column % 2 * 16 +
-           (row ^ (column / 2 % 2 * 8));
-  };
-#pragma unroll
-  for (int from = 0; from < 2 * Half; from += at_once) {
-#pragma unroll
-    for (int j = from / 8; j < (from + at_once) / 8; ++j)
-#pragma unroll
-      for (int e = 0; e < 2; ++e) {
-        int const column = 8 * j - from + 2 * t + e;
-        *place(column, g) = sum[4 * j + e];
-        *place(column, g + 8) = sum[4 * j + 2 + e];
-      }
-    ptx::arrive_cluster();
-    ptx::wait_cluster();
-    int const columns = left - from < at_once ? static_cast<int>(left - from) : at_once;
-    for (int i = rank * 32 + lane; i < columns * 16; i += blocks * 32) {
-      float const* const from_lane = place(i / 16, i % 16);
-      float total = ptx::load_remote(from_lane, 0);
-      for (int r = 1; r < blocks; ++r)
-        total += ptx::load_remote(from_lane, static_cast<uint32_t>(r));
-      if (i % 16 < rows)
-        operands.y[(tile.first_m + from + i / 16) * operands.n + n + i % 16] = finish(total);
-    }
-    ptx::arrive_cluster();
-    ptx::wait_cluster();
   }
 }
 

@@ -10,6 +10,14 @@
 
 namespace qfmt::inline v0::gemm {
 
+/// False in device code for anything but sm_90a, where these kernels are empty; the host asks the
+/// compiled kernel for its launch bound.
+#if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
+inline constexpr bool has_warpgroups = false;
+#else
+inline constexpr bool has_warpgroups = true;
+#endif
+
 /// Where a side stands in a ring: the place, and the parity of its phase.
 class Turn {
  public:
@@ -34,7 +42,7 @@ class Ring {
       : shared_(shared), barriers_(barriers), places_(places) {}
 
   /// Called by one thread, before the block's first use and its fence_barrier_init.
-  __device__ void init() const {
+  __device__ void init(int consumer_warps) const {
     for (int i = 0; i < places_.count; ++i) {
       ptx::init_barrier(full(i), 1);
       ptx::init_barrier(empty(i), consumer_warps);
@@ -47,11 +55,24 @@ class Ring {
     ptx::arrive_and_expect(full(turn.place()), static_cast<uint32_t>(places_.bytes));
     return at(turn.place());
   }
+  /// The place itself.
+  __device__ uint8_t* place(Turn const& turn) const { return at(turn.place()); }
   __device__ ptx::Barrier* filled(Turn const& turn) const { return full(turn.place()); }
 
   /// The place of a turn, once it is full. Called by every thread of a warp.
   __device__ uint8_t* take(Turn const& turn) const {
     ptx::wait(full(turn.place()), turn.parity());
+    return at(turn.place());
+  }
+
+  /// Whether it is full already; to ask early, while there is other work to do.
+  __device__ bool is_full(Turn const& turn) const {
+    return ptx::try_wait(full(turn.place()), turn.parity());
+  }
+
+  /// The same once it is full, `asked` being what is_full said before.
+  __device__ uint8_t* take(Turn const& turn, bool asked) const {
+    if (!asked) ptx::wait(full(turn.place()), turn.parity());
     return at(turn.place());
   }
 

@@ -4,20 +4,41 @@
 // How the tiled matmul divides its work, and where its pieces lie in shared memory. Plain numbers,
 // computed on the host for each launch.
 //
-// A tile of y is 128 rows of the weights times `columns` rows of x. A stage is 128 bytes of each of
-// the tile's rows of weights; a step is 64 values of k, one tile of x. Two warpgroups take 64 rows
-// each; the warps of a third bring codes and x.
+// A tile of y is so many rows of the weights times so many rows of x, its columns. A stage is 128
+// bytes of each of the tile's rows of weights; a step is 64 values of k, one tile of x. Consuming
+// warpgroups take 64 rows of weights each; the warps of another bring codes and x.
 #pragma once
 
 #include "qfmt/ops/stream/shape.hpp"
 
 namespace qfmt::inline v0::gemm {
 
-inline constexpr int tile_rows = 128;
 inline constexpr int step_values = 64;  ///< a row of 128 bytes of x
-inline constexpr int consumer_warps = 8;
-inline constexpr int threads = 384;
-inline constexpr int codes_bytes = tile_rows * stream::stage_bytes;  ///< of a stage
+
+/// Where the scales multiply.
+enum class ScaleAt {
+  products,  ///< in f32, the sums over each group
+  weights,   ///< in T, the decoded weights: one more rounding, half the accumulators
+};
+
+/// What is fixed when the kernel is compiled: rows of x in a tile, and consuming warpgroups.
+template <int Columns, int Groups = 2, ScaleAt Scale = ScaleAt::products>
+struct Tuning {
+  static_assert(Groups >= 2 && Groups <= 4);
+  static constexpr int columns = Columns;
+  static constexpr int rows = 64 * Groups;  ///< of weights in a tile
+  static constexpr int consumer_warps = 4 * Groups;
+  static constexpr int threads = 128 * (Groups + 1);
+  /// Of a consuming thread, and of one of the producing warpgroup: no more in all than the block
+  /// begins with, or raising their number waits for ever.
+  static constexpr int registers = Groups == 2 ? 232 : Groups == 3 ? 160 : 112;
+  static constexpr int producer_registers = Groups == 2 ? 40 : 32;
+  static constexpr int first_registers = 0x10000 / threads / 8 * 8;
+  static_assert(Groups * registers + producer_registers <= (Groups + 1) * first_registers);
+  static constexpr ScaleAt scale = Scale;
+  static constexpr int codes_bytes = rows * stream::stage_bytes;  ///< of a stage
+  static constexpr int x_bytes = Columns * 128;                   ///< of a step
+};
 
 /// Steps in a stage.
 template <SchemeSpec S>
@@ -36,19 +57,19 @@ struct Places {
 
 /// The numbers of one launch.
 struct Shape {
-  int stages = 0;         ///< of a row; where the last one is not whole, zeros come
-  int groups = 0;         ///< of a row: runs of stream::group_values
-  int cluster = 1;        ///< blocks that share a tile's k; more than one: a cluster a tile
-  int64_t row_tiles = 0;  ///< of all parts together
-  int64_t column_tiles = 0;
-  int64_t tiles = 0;   ///< row_tiles * column_tiles
-  int band = 1;        ///< row tiles that are worked on together, for the L2's sake
-  int64_t grid = 0;    ///< blocks
-  Places codes;        ///< a stage each
-  Places x;            ///< a step each
-  int table_at = 0;    ///< at a multiple of 65536 of shared memory
-  int scratch_at = 0;  ///< lines of 128 bytes, `scratch_stride` apart
-  int levels_at = 0;   ///< of nested scales
+  int stages = 0;     ///< of a row; where the last one is not whole, zeros come
+  int groups = 0;     ///< of a row: runs of stream::group_values
+  int row_tiles = 0;  ///< of all parts together
+  int column_tiles = 0;
+  int tiles = 0;        ///< row_tiles * column_tiles
+  int split_tiles = 0;  ///< the last of them, whose stages the blocks divide evenly
+  int band = 1;         ///< row tiles that are worked on together, for the L2's sake
+  int grid = 0;         ///< blocks
+  Places codes;         ///< a stage each
+  Places x;             ///< a step each
+  int table_at = 0;     ///< at a multiple of 65536 of shared memory
+  int scratch_at = 0;   ///< lines of 128 bytes, `scratch_stride` apart
+  int levels_at = 0;    ///< of nested scales
   int barriers_at = 0;
   int shared_bytes = 0;
 };

@@ -25,16 +25,16 @@ struct OutputTile {
 
   /// Bands of row tiles, one after another; within a band all rows of weights for some rows of x,
   /// then for the next: what blocks work on at a time shares both operands in the L2.
-  template <Element T, int Max>
+  template <class Tuning, Element T, int Max>
   __device__ static OutputTile of(stream::Operands<S, T, Max> const& operands, Shape const& shape,
-                                  int64_t index, int columns) {
-    int64_t const band = index / (shape.band * shape.column_tiles);
-    int64_t const within = index - band * shape.band * shape.column_tiles;
-    int64_t const left = shape.row_tiles - band * shape.band;
-    int64_t const width = left < shape.band ? left : shape.band;
-    int64_t const column = within / width;
-    int64_t const row = band * shape.band + within - column * width;
-    return {stream::Tile<S>::of(operands, row, tile_rows), column * columns};
+                                  int index) {
+    int const band = index / (shape.band * shape.column_tiles);
+    int const within = index - band * shape.band * shape.column_tiles;
+    int const left = shape.row_tiles - band * shape.band;
+    int const width = left < shape.band ? left : shape.band;
+    int const column = within / width;
+    int const row = band * shape.band + within - column * width;
+    return {stream::Tile<S>::of(operands, row, Tuning::rows), int64_t{column} * Tuning::columns};
   }
 };
 

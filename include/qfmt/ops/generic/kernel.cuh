@@ -6,7 +6,7 @@
 #pragma once
 
 #include "qfmt/codec/decode.hpp"
-#include "qfmt/layout/matrix_parts.hpp"
+#include "qfmt/layout/prepacked_matrix.hpp"
 #include "qfmt/ptx/memory.cuh"
 
 namespace qfmt::inline v0 {
@@ -27,7 +27,7 @@ __device__ void add_run(QuantizedMatrix<S const> const& w, int64_t row, int64_t 
   for (int64_t k = first; k < last; ++k) {
     int64_t const now = block_of(w.values, flat + k);
     if (now != block) scale = scale_at(w.values.scales, block = now);
-    uint8_t const code = code_at<S::bits>(w.values.codes, flat + k);
+    uint8_t const code = code_of(w, row, k);
     float const value = decode<typename S::format>(w.values.scales, code, scale);
 #pragma unroll
     for (int c = 0; c < columns; ++c)

@@ -26,6 +26,7 @@ struct QuantizeTask {
   bool whole_packs;  // x is aligned to 16 bytes, and so is every row of it
   bool whole_words;  // every row of codes is aligned to 4 bytes, and written is a multiple of 4
   decltype(magnitude_bits(T{})) regular;  // largest_regular
+  int64_t cleared = 0;  // words of marks that the only block clears; else they are 0 already
 };
 
 /// A running maximum of the bits of regular magnitudes, and whether there is anything else.
@@ -64,6 +65,21 @@ __device__ uint32_t outliers_of(thread::ElementPack<T, N> const& pack, uint32_t 
 template <Element T, int N>
 __device__ void encode_pack(thread::ElementPack<T, N> const& pack, uint32_t outliers, bool blank,
                             BlockScaling const& scaling, uint32_t (&words)[N / 4]) {
+  if (outliers == 0 && !blank && !scaling.divides) {
+    // No |x| exceeds absmax, so that every product rounds to an integer of at most 127: the low
+    // byte of the float beside 1.5 * 2^23.
+#pragma unroll
+    for (int w = 0; w < N / 4; ++w) {
+      uint32_t bits[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        bits[i] = float_bits(exact::add(exact::mul(pack[4 * w + i], scaling.factor), 0x1.8p23f));
+      uint32_t const low = ptx::permute_bytes(bits[0], bits[1], 0x0040u);
+      uint32_t const high = ptx::permute_bytes(bits[2], bits[3], 0x0040u);
+      words[w] = ptx::permute_bytes(low, high, 0x5410u);
+    }
+    return;
+  }
 #pragma unroll
   for (int w = 0; w < N / 4; ++w) words[w] = 0;
   if (blank) return;
@@ -75,8 +91,9 @@ __device__ void encode_pack(thread::ElementPack<T, N> const& pack, uint32_t outl
 }
 
 /// A block quantizes row blockIdx.x: its absmax, its codes, and a mark for each column of it that
-/// holds an outlier. Marks are added: whoever launches it has cleared them. Other values of such a
-/// column keep their codes: that it is one may be known only when the last row is done.
+/// holds an outlier. Marks are added: whoever launches it has cleared them, or has one row alone
+/// clear them. Other values of such a column keep their codes: that it is one may be known only
+/// when the last row is done.
 template <Element T>
 __launch_bounds__(quantize_threads) __global__
     void quantize_kernel(__grid_constant__ QuantizeTask<T> const task,
@@ -86,6 +103,7 @@ __launch_bounds__(quantize_threads) __global__
   using Values = thread::ElementPack<T, pack>;
   __shared__ uint32_t peaks[warps];
   ptx::wait_for_dependencies();
+  ptx::launch_dependents();  // a product may bring its weights meanwhile
 
   T const* const row = task.x + int64_t{blockIdx.x} * task.cols;
   auto const regular = static_cast<uint32_t>(task.regular);
@@ -106,6 +124,7 @@ __launch_bounds__(quantize_threads) __global__
   for (int64_t i = mine + kept_packs * stride; i < task.cols; i += stride)
     peak.add(load(i), regular);
   warp::merge_peak(peak);
+  for (int64_t i = threadIdx.x; i < task.cleared; i += quantize_threads) out.outliers[i] = 0;
   if (warp::lane() == 0) peaks[threadIdx.x / warp::size] = peak.state;
   __syncthreads();
 #pragma unroll
@@ -118,12 +137,21 @@ __launch_bounds__(quantize_threads) __global__
   bool const blank = is_blank_row(absmax);
   BlockScaling const scaling = blank ? BlockScaling{} : block_scaling<Int8>(absmax);
   uint8_t* const codes = a.values.codes + first;
+  bool const whole_packs = task.whole_words && task.written % pack == 0 &&
+                           reinterpret_cast<uintptr_t>(codes) % pack == 0;
   auto const write = [&](Values const& values, int64_t i) {
     if (i >= task.written) return;
     uint32_t const found = outliers_of(values, regular);
     if (found != 0) atomicOr(out.outliers + i / outlier_word_bits, found << i % outlier_word_bits);
     uint32_t words[pack / 4];
     encode_pack(values, found, blank, scaling, words);
+    if (whole_packs) {
+      thread::Words<pack> all;
+#pragma unroll
+      for (int w = 0; w < pack / 4; ++w) all.word[w] = words[w];
+      thread::store_words(all, codes + i);
+      return;
+    }
 #pragma unroll
     for (int w = 0; w < pack / 4; ++w) {
       int64_t const at = i + 4 * w;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "qfmt/device/launch.cuh"
+#include "qfmt/layout/prepacked_matrix.hpp"
 #include "qfmt/ops/stream/kernel.cuh"
 #include "qfmt/ops/tuning.hpp"
 
@@ -23,6 +24,9 @@ constexpr bool serves_matrix(QuantizedMatrix<S const> const& w) {
   constexpr int aligned = 128 / S::bits > group_values<S> ? 128 / S::bits : group_values<S>;
   if (w.cols % aligned != 0 || w.row_stride % aligned != 0 || w.origin % aligned != 0) return false;
   if (w.cols > int64_t{1} << 22 || w.row_stride > int64_t{1} << 22) return false;
+  if constexpr (qfmt::detail::is_prepacked<S>)  // whole tiles
+    if (w.rows % qfmt::detail::tile_rows != 0 || w.cols % qfmt::detail::tile_values != 0)
+      return false;
   if constexpr (S::is_row_wise) {
     int64_t const length = w.values.scales.row_length;
     if (w.row_stride != length || w.origin % length + w.cols > length) return false;

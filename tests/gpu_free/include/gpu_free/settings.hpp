@@ -14,6 +14,10 @@ struct Settings {
   /// 1 descending, else shuffled.
   std::uint64_t seed = 0;
 
+  /// Blocks run in ascending order under every seed: for kernels whose blocks wait for such of
+  /// lower index.
+  bool keeps_block_order = false;
+
   /// Picks the bytes that fresh buffers and shared memory hold.
   std::uint64_t poison = 0;
 

@@ -18,6 +18,11 @@ inline float load_remote(float const* p, uint32_t rank, GPU_FREE_SITE) {
   return *reinterpret_cast<float const*>(gpu_free::map_shared(const_cast<float*>(p), rank, site));
 }
 
+inline int32_t load_remote(int32_t const* p, uint32_t rank, GPU_FREE_SITE) {
+  return *reinterpret_cast<int32_t const*>(
+      gpu_free::map_shared(const_cast<int32_t*>(p), rank, site));
+}
+
 inline void store_remote(float* p, uint32_t rank, float value, GPU_FREE_SITE) {
   *reinterpret_cast<float*>(gpu_free::map_shared(p, rank, site)) = value;
 }

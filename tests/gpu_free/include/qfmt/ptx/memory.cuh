@@ -35,6 +35,21 @@ inline void prefetch_l2(void const* global, uint32_t bytes, GPU_FREE_SITE) {
 
 inline void prefetch_line(void const*) {}
 
+__attribute__((no_sanitize("thread"))) inline void store_release(uint64_t* to, uint64_t value,
+                                                                 GPU_FREE_SITE) {
+  __threadfence();
+  gpu_free::touch_atomic(to, sizeof *to, site);
+  *to = value;
+}
+
+/// Blocks run one after another: what is not there will never be.
+__attribute__((no_sanitize("thread"))) inline void wait_until_equal(uint64_t const* from,
+                                                                    uint64_t value, GPU_FREE_SITE) {
+  gpu_free::touch_atomic(const_cast<uint64_t*>(from), sizeof *from, site);
+  if (*from != value)
+    gpu_free::fail("wait_until_equal: the block that it waits for has not run yet", site);
+}
+
 inline void wait_for_dependencies() {}
 inline void launch_dependents() {}
 

@@ -67,6 +67,11 @@ void wgmma_wait(D (&)[Half], GPU_FREE_SITE) {
   gpu_free::wgmma_wait(Groups, site);
 }
 
+inline void sync_warpgroup(int id, GPU_FREE_SITE) {
+  if (id < 1 || id > 15) gpu_free::fail("sync_warpgroup: not a named barrier", site);
+  gpu_free::sync_named(static_cast<unsigned>(id), 128, site);
+}
+
 template <int Registers>
 void raise_registers() {
   static_assert(Registers % 8 == 0 && Registers >= 24 && Registers <= 256);
