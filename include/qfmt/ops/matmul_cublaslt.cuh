@@ -147,6 +147,7 @@ Status matmul(cublasLtHandle_t handle, MatrixParts<S, Max> const& w, T const* x,
   return matmul_dequantized(handle, w, x, m, y, bias, workspace, stream);
 }
 
+/// The same for one matrix.
 template <SchemeSpec S, Element T>
 Status matmul(cublasLtHandle_t handle, QuantizedMatrix<S> w, T const* x, int64_t m, T* y,
               std::type_identity_t<T> const* bias, Workspace workspace, cudaStream_t stream,

@@ -15,7 +15,7 @@ namespace qfmt::inline v0::gemm {
 
 /// Bytes of workspace, aligned to 16, for this many blocks.
 template <class Tuning>
-constexpr int64_t partial_bytes(int64_t blocks) {
+QFMT_HD constexpr int64_t partial_bytes(int64_t blocks) {
   return blocks * (Tuning::consumer_warps * int64_t{sizeof(uint64_t)} +
                    int64_t{Tuning::rows} * Tuning::columns * int64_t{sizeof(float)});
 }

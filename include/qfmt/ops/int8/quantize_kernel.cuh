@@ -8,6 +8,8 @@
 #include "qfmt/codec/int8_product.hpp"
 #include "qfmt/device/thread/elements.cuh"
 #include "qfmt/device/warp/lanes.cuh"
+#include "qfmt/ptx/memory.cuh"
+#include "qfmt/ptx/packed.cuh"
 
 namespace qfmt::inline v0 {
 namespace int8 QFMT_HIDDEN {
