@@ -9,7 +9,7 @@
 #include "qfmt/device/thread/elements.cuh"
 #include "qfmt/device/warp/lanes.cuh"
 #include "qfmt/ptx/memory.cuh"
-#include "qfmt/ptx/packed.cuh"
+#include "qfmt/ptx/shared.cuh"
 
 namespace qfmt::inline v0 {
 namespace int8 QFMT_HIDDEN {
