@@ -27,29 +27,27 @@ class Partials {
   static constexpr int packs = Tuning::columns / 8;  // of four sums, of a lane
 
  public:
+  /// workspace: may be null where no tile is split
   __device__ Partials(void* workspace, int blocks, int warp)
-      : sums_(static_cast<float4*>(workspace) + warp * packs * 32 + threadIdx.x % 32),
-        marks_(reinterpret_cast<uint64_t*>(static_cast<float4*>(workspace) +
-                                           int64_t{blocks} * warps * packs * 32) +
-               warp) {}
+      : workspace_(workspace), blocks_(blocks), warp_(warp) {}
 
   /// Leaves the sums of block `block`. Called by whole warps.
   __device__ void put(int block, float const (&sum)[Tuning::columns / 2]) const {
-    float4* const to = sums_ + int64_t{block} * warps * packs * 32;
+    float4* const to = sums_of(block);
 #pragma unroll
     for (int i = 0; i < packs; ++i)
       to[i * 32] = {sum[4 * i], sum[4 * i + 1], sum[4 * i + 2], sum[4 * i + 3]};
     __syncwarp();
-    if (threadIdx.x % 32 == 0) ptx::store_release(marks_ + block * warps, mark_of(block));
+    if (threadIdx.x % 32 == 0) ptx::store_release(mark_at(block), mark_of(block));
   }
 
   /// Waits for the sums of blocks [first, last) and adds them, in this order. Called by whole
   /// warps.
   __device__ void add(int first, int last, float (&sum)[Tuning::columns / 2]) const {
     for (int block = first; block < last; ++block) {
-      uint64_t* const mark = marks_ + block * warps;
+      uint64_t* const mark = mark_at(block);
       ptx::wait_until_equal(mark, mark_of(block));
-      float4 const* const from = sums_ + int64_t{block} * warps * packs * 32;
+      float4 const* const from = sums_of(block);
 #pragma unroll
       for (int i = 0; i < packs; ++i) {
         float4 const v = from[i * 32];
@@ -68,8 +66,18 @@ class Partials {
     return 0xD6E8FEB86659FD93u * (2 * static_cast<uint64_t>(block) + 1);
   }
 
-  float4* sums_;     // (blocks, warps, packs, 32)
-  uint64_t* marks_;  // (blocks, warps)
+  /// (blocks, warps, packs, 32), then marks (blocks, warps)
+  __device__ float4* sums_of(int block) const {
+    int64_t const warp = int64_t{block} * warps + warp_;
+    return static_cast<float4*>(workspace_) + warp * packs * 32 + threadIdx.x % 32;
+  }
+  __device__ uint64_t* mark_at(int block) const {
+    float4* const end = static_cast<float4*>(workspace_) + int64_t{blocks_} * warps * packs * 32;
+    return reinterpret_cast<uint64_t*>(end) + block * warps + warp_;
+  }
+
+  void* workspace_;
+  int blocks_, warp_;
 };
 
 }  // namespace qfmt::inline v0::gemm
