@@ -65,8 +65,10 @@ std::vector<T> result(Experts<S> const& e, std::vector<int> const& sizes, bool w
   REQUIRE(device::grouped_matmul(e.groups(), at.data(), x.data(), m, y.data(),
                                  with_bias ? bias.data() : none, {}, nullptr, options));
   if (last > before) CHECK(y.is_written(before * e.rows, (last - before) * e.rows));
+#if defined(GPU_FREE_SHADOW)  // which knows; sanitized builds take all for written
   if (before > 0) CHECK_FALSE(y.is_written(0, 1));
   if (after > 0) CHECK_FALSE(y.is_written(last * e.rows, 1));
+#endif
   return y.host(before * e.rows, (last - before) * e.rows);
 }
 
