@@ -221,14 +221,10 @@ struct Bnb {
           cub(memory.get<std::uint8_t>(std::int64_t{64} << 20)) {}
   };
 
-  /// Whether its library multiplies such matrices: of some shapes it says that cuBLASLt refused.
-  bool serves(Scratch const& s, std::int8_t const* w, int m, int n, int k,
-              cudaStream_t stream) const {
-    return product(context, n, m, k, w, s.codes, s.sums, nullptr, k, k, n, stream) == 0;
-  }
+  /// Its m, n and k are the inner size, the rows of x and those of the weights.
   void int8_product(Scratch const& s, std::int8_t const* w, int m, int n, int k,
                     cudaStream_t stream) const {
-    if (product(context, n, m, k, w, s.codes, s.sums, nullptr, k, k, n, stream) != 0) {
+    if (product(context, k, m, n, w, s.codes, s.sums, nullptr, k, k, n, stream) != 0) {
       std::printf("bitsandbytes: cigemmlt_32 failed\n");
       std::exit(2);
     }
@@ -609,12 +605,6 @@ void Bench::shape(std::int64_t n, std::int64_t k) {
                                "int8_matmul");
               });
         if (bnb.vector_quant == nullptr || k % 4 != 0) continue;
-        if (!bnb.serves(bnb_scratch, codes_of(0), m, static_cast<int>(n), static_cast<int>(k),
-                        clock.stream)) {
-          std::printf("bitsandbytes refuses %lld x %lld, M %d\n", static_cast<long long>(n),
-                      static_cast<long long>(k), m);
-          continue;
-        }
         add("bnb" + at, {Row::Kind::bnb, threshold, set},
             [=, this, &bnb_scratch](int s, cudaStream_t stream) {
               if (threshold > 0.f) {

@@ -248,16 +248,6 @@ void gathers() {
   report("gather " + name_of<S>() + " " + dtype_name<T>() + ", lookups", 5 * 150, wrong);
 }
 
-template <class T>
-struct Tag {
-  using type = T;
-};
-template <class Use>
-void with_dtypes(Use use) {
-  use(Tag<float>{});
-  use(Tag<__half>{});
-  use(Tag<__nv_bfloat16>{});
-}
 template <class Use>
 void with_schemes(Use use) {
   use(Tag<Scheme<Format<NF4>>>{});
@@ -284,16 +274,10 @@ void with_more_schemes(Use use) {
 
 int main(int argc, char** argv) {
   need_device();
-  std::string part = "all";
-  for (int i = 1; i < argc; ++i) {
-    if (std::string const a = argv[i]; a == "--quick") {
-      quick = true;
-    } else {
-      part = a;
-    }
-  }
+  Arguments const asked(argc, argv);
+  quick = asked.quick;
   if (quick) device_arena.limit(std::int64_t{256} << 20), host_arena.limit(std::int64_t{64} << 20);
-  auto const runs = [&](char const* name) { return part == "all" || part == name; };
+  auto const runs = [&](char const* name) { return asked.runs(name); };
   if (runs("special"))
     with_schemes([](auto scheme) {
       using S = typename decltype(scheme)::type;

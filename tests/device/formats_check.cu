@@ -22,16 +22,6 @@ using namespace device_test;
 
 bool quick = false;
 
-template <class T>
-struct Tag {
-  using type = T;
-};
-template <class Use>
-void with_dtypes(Use use) {
-  use(Tag<__nv_bfloat16>{});
-  use(Tag<__half>{});
-  use(Tag<float>{});
-}
 template <class Use>
 void with_formats(Use use) {
   for_each_format(Formats{}, [&]<class F>() { use(Tag<Scheme<Format<F>>>{}); });
@@ -310,16 +300,10 @@ auto for_all_dtypes(Check check) {
 
 int main(int argc, char** argv) {
   need_device();
-  std::string part = "all";
-  for (int i = 1; i < argc; ++i) {
-    if (std::string const a = argv[i]; a == "--quick") {
-      quick = true;
-    } else {
-      part = a;
-    }
-  }
+  Arguments const asked(argc, argv);
+  quick = asked.quick;
   device_arena.limit(std::int64_t{quick ? 256 : 4096} << 20);
-  auto const runs = [&](char const* name) { return part == "all" || part == name; };
+  auto const runs = [&](char const* name) { return asked.runs(name); };
 
   auto const codecs = [&](auto s, auto t) {
     using S = typename decltype(s)::type;

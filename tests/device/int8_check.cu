@@ -590,16 +590,10 @@ void all_products() {
 
 int main(int argc, char** argv) {
   need_device();
-  std::string part = "all";
-  for (int i = 1; i < argc; ++i) {
-    if (std::string const a = argv[i]; a == "--quick") {
-      quick = true;
-    } else {
-      part = a;
-    }
-  }
+  Arguments const asked(argc, argv);
+  quick = asked.quick;
   device_arena.limit(std::int64_t{quick ? 256 : 8192} << 20);
-  auto const runs = [&](char const* name) { return part == "all" || part == name; };
+  auto const runs = [&](char const* name) { return asked.runs(name); };
   if (runs("quantize")) {
     quantize_patterns<float16>();
     quantize_patterns<bfloat16>();

@@ -54,6 +54,34 @@ inline void need_device() {
   std::printf("skipped: no CUDA device here\n");
   std::exit(77);
 }
+/// A type as a value.
+template <class T>
+struct Tag {
+  using type = T;
+};
+template <class Use>
+void with_dtypes(Use use) {
+  use(Tag<__nv_bfloat16>{});
+  use(Tag<__half>{});
+  use(Tag<float>{});
+}
+
+/// What the command line asks for: one part by its name or all, and a short form.
+struct Arguments {
+  std::string part = "all";
+  bool quick = false;
+
+  Arguments(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i)
+      if (std::string const a = argv[i]; a == "--quick") {
+        quick = true;
+      } else {
+        part = a;
+      }
+  }
+  bool runs(char const* name) const { return part == "all" || part == name; }
+};
+
 inline int finish(char const* all_is_well) {
   if (failures == 0) {
     std::printf("%s\n", all_is_well);

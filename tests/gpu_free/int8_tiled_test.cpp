@@ -9,13 +9,13 @@
 #include "qfmt/host/quantize.hpp"
 #include "qfmt/host/quantized_tensor.hpp"
 #include "qfmt/ops/int8_matmul.cuh"
+#include "support/normal_values.hpp"
 
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <cmath>
 #include <cstring>
-#include <random>
 #include <vector>
 
 #include "gpu_free/device_buffer.hpp"
@@ -26,20 +26,13 @@ using namespace qfmt;
 
 namespace {
 
+using test_support::normal_values;
+
 constexpr DeviceLimits h200{.sm = 90, .multiprocessors = 132, .shared_bytes = 232448};
 
 template <class T>
 T& at(std::vector<T>& v, int64_t i) {
   return v[static_cast<std::size_t>(i)];
-}
-
-template <class T>
-std::vector<T> normal_values(int64_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<T> values(static_cast<std::size_t>(count));
-  for (T& v : values) v = from_float<T>(normal(random));
-  return values;
 }
 
 /// m rows of x in which `outliers` columns hold one value beyond 6, spread over all columns.

@@ -8,13 +8,13 @@
 #include "qfmt/host/quantize.hpp"
 #include "qfmt/host/quantized_tensor.hpp"
 #include "qfmt/ops/int8_matmul.cuh"
+#include "support/normal_values.hpp"
 
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstring>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include "gpu_free/device_buffer.hpp"
@@ -25,14 +25,7 @@ using namespace qfmt;
 
 namespace {
 
-template <class T>
-std::vector<T> normal_values(int64_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<T> values(static_cast<std::size_t>(count));
-  for (T& v : values) v = from_float<T>(normal(random));
-  return values;
-}
+using test_support::normal_values;
 
 template <class T>
 T& at(std::vector<T>& v, int64_t i) {

@@ -188,8 +188,7 @@ TEST_CASE("wgmma: a workspace that is too small is not used", "[matmul][wgmma]")
 
 TEST_CASE("wgmma: the same bits under every order of threads and copies", "[matmul][wgmma]") {
   Weights<Nested> const w(130, 1280, 5);
-  auto const order_of_blocks = gpu_free::settings();
-  gpu_free::settings().keeps_block_order = true;
+  gpu_free::BlocksInOrder const in_order;
   for (int const blocks : {1, 4}) {
     auto const expected = result<Nested, bfloat16>(w.matrix(), 33, divided(blocks), room_for(4));
     gpu_free::for_each_seed(4, [&](std::uint64_t) {
@@ -198,7 +197,6 @@ TEST_CASE("wgmma: the same bits under every order of threads and copies", "[matm
         REQUIRE(element_bits(again[i]) == element_bits(expected[i]));
     });
   }
-  gpu_free::settings() = order_of_blocks;
 }
 
 TEST_CASE("wgmma: merged weights and slices", "[matmul][wgmma]") {
@@ -239,5 +237,12 @@ TEST_CASE("wgmma: the workspace that is named is used and suffices", "[matmul][w
   CHECK(bytes(8, 4096, 4096) == 0);
   for (int64_t const m : {9, 17, 33, 65, 129, 4096})
     CHECK(bytes(m, 4096, 4096) > int64_t{144} * 192 * 16 * 4);
+  for (int64_t rows = 128; rows < 8192; rows += 128)  // tiles of 256 beside tiles of 128 rows of x
+    for (int const multiprocessors : {16, 114, 132, 144}) {
+      int const columns = gemm::Tilings<Nested, bfloat16>::columns_for(256, rows, multiprocessors);
+      auto const needed = columns == 256 ? gemm::partial_bytes<gemm::Tuning<256>>(multiprocessors)
+                                         : gemm::partial_bytes<gemm::Tuning<128>>(multiprocessors);
+      CHECK(bytes(256, rows, 4096) >= needed);
+    }
   CHECK(device::matmul_workspace_bytes<Nested, float>(64, 4096, 4096) == 0);
 }

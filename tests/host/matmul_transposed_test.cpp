@@ -11,26 +11,19 @@
 #include "qfmt/host/dequantize.hpp"
 #include "qfmt/host/quantize.hpp"
 #include "qfmt/host/quantized_tensor.hpp"
+#include "support/normal_values.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <cmath>
-#include <random>
 #include <vector>
 
 namespace {
 
+using test_support::normal_values;
+
 using namespace qfmt;
 using Nested = Scheme<Format<NF4>, DoubleQuant<true>>;
-
-template <class T>
-std::vector<T> normal_values(int64_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<T> values(static_cast<std::size_t>(count));
-  for (T& v : values) v = from_float<T>(normal(random));
-  return values;
-}
 
 template <SchemeSpec S>
 QuantizedTensor<S> tensor_of(int64_t rows, int64_t cols, unsigned seed) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "qfmt/qfmt.hpp"
+#include "support/normal_values.hpp"
 
 #include <catch2/catch_message.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -12,7 +13,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <random>
 #include <unistd.h>
 #include <vector>
 
@@ -192,13 +192,6 @@ void check_all_schemes(std::vector<T> const& values) {
   check_values<UnsignedMap8>(values);
 }
 
-template <class T>
-std::vector<T> normal_values(std::size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<T> values(n);
-  for (T& x : values) x = from_float<T>(normal(random));
-  return values;
-}
+using test_support::normal_values;
 
 }  // namespace simd_test

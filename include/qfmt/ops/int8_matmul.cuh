@@ -126,10 +126,10 @@ Status quantize_activations(T const* x, float threshold, QuantizedActivations<> 
 /// the data, so a captured graph stays right when other columns become outlier columns.
 ///
 /// One kernel quantizes x (of several rows after a clearing of the bitmap, where there is a
-/// threshold), one
-/// multiplies and adds the outlier columns. In code compiled for sm_90a that is the tensor cores'
-/// kernel where rows of w and the workspace are aligned to 16 bytes (row_stride and origin
-/// multiples of 16) and cols <= 2^17; else a kernel that is right everywhere and far from fast.
+/// threshold), one multiplies and adds the outlier columns. In code compiled for sm_90a that is the
+/// tensor cores' kernel where rows of w and the workspace are aligned to 16 bytes (row_stride and
+/// origin multiples of 16) and cols <= 2^17; else a kernel that is right everywhere and far from
+/// fast.
 ///
 /// Numerics: the products of codes are summed exactly. Without outlier columns, for f32, and from
 /// the second kernel, the bits of host::int8_matmul; else the tensor cores add the products of

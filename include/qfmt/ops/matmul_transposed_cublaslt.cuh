@@ -124,10 +124,10 @@ Status matmul_transposed_dequantized(cublasLtHandle_t handle, QuantizedMatrix<S>
   return matmul_transposed_dequantized(handle, parts, dy, m, dx, workspace, stream);
 }
 
-/// device::matmul_transposed for every m, of one matrix or merged weights: with a
-/// workspace by matmul_transposed_dequantized; without a workspace, and weights
-/// without rows, by the kernel of ops/matmul_transposed.cuh. A workspace that is given has to
-/// suffice.     dy: (m, rows of w)   dx: (m, columns of w); row-major
+/// device::matmul_transposed for every m, of one matrix or merged weights: with a workspace by
+/// matmul_transposed_dequantized; without one, and weights without rows, by the kernel of
+/// ops/matmul_transposed.cuh. A workspace that is given has to suffice.
+///     dy: (m, rows of w)   dx: (m, columns of w); row-major
 ///
 /// Stream-ordered; allocates nothing itself; may be captured into a graph. Numerics and errors:
 /// those of the function that is taken.

@@ -19,6 +19,7 @@ struct MatmulTuning {
   int cluster = 0;    ///< blocks that share the k of a tile: 1, 2, 4 or 8; 1 below sm_90
   int blocks = 0;     ///< at most so many blocks along the rows; more tiles than that: several each
   int columns = 0;    ///< Hopper's tiled kernel: rows of x in a tile, 16, 32, 64, 128 or 256
+                      ///< (grouped_matmul: 8, 16 or 64)
 };
 
 /// What a matmul on a device may be told.

@@ -44,30 +44,17 @@ __device__ inline void wait_cluster() {
 }
 
 /// The word that lies in the shared memory of block `rank` where `p` lies in this block's.
-__device__ inline float load_remote(float const* p, [[maybe_unused]] uint32_t rank) {
+template <class Word>
+__device__ inline Word load_remote(Word const* p, [[maybe_unused]] uint32_t rank) {
+  static_assert(sizeof(Word) == 4);
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  float r;
+  uint32_t bits;
   asm volatile(
-      "{ .reg .u32 a; mapa.shared::cluster.u32 a, %1, %2; ld.shared::cluster.f32 %0, [a]; }"
-      : "=f"(r)
+      "{ .reg .u32 a; mapa.shared::cluster.u32 a, %1, %2; ld.shared::cluster.u32 %0, [a]; }"
+      : "=r"(bits)
       : "r"(shared_address(p)), "r"(rank)
       : "memory");
-  return r;
-#else
-  return *p;
-#endif
-}
-
-/// The same for an integer.
-__device__ inline int32_t load_remote(int32_t const* p, [[maybe_unused]] uint32_t rank) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  int32_t r;
-  asm volatile(
-      "{ .reg .u32 a; mapa.shared::cluster.u32 a, %1, %2; ld.shared::cluster.s32 %0, [a]; }"
-      : "=r"(r)
-      : "r"(shared_address(p)), "r"(rank)
-      : "memory");
-  return r;
+  return __builtin_bit_cast(Word, bits);
 #else
   return *p;
 #endif

@@ -1,8 +1,7 @@
 // SPDX-FileCopyrightText: 2026 qfmt authors
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which tiles serve how many rows of x. Measured on an H200 and an H100:
-// bench/results/matmul-h200.md.
+// Which tiles serve how many rows of x. Measured on an H200: bench/results/matmul-h200.md.
 #pragma once
 
 #include "qfmt/ops/gemm/launch.cuh"
@@ -37,14 +36,16 @@ struct Tilings {
   }
 };
 
+/// Multiprocessors of the largest GPU of sm_90.
+inline constexpr int most_blocks = 144;
+
 /// Bytes of workspace, aligned to 16, with which tiles can be divided among blocks where whole ones
-/// would leave some of a GPU's multiprocessors idle.
+/// would leave some of a GPU's multiprocessors idle; of any GPU, also one with few, which takes the
+/// wider tile sooner.
 template <SchemeSpec S, Element T>
 constexpr int64_t workspace_bytes(int64_t m, int64_t rows) {
-  constexpr int most_blocks = 144;  // multiprocessors of sm_90 that there are
   auto const bytes = [](auto tuning) { return partial_bytes<decltype(tuning)>(most_blocks); };
-  return Tilings<S, T>::dispatch(Tilings<S, T>::columns_for(m, rows, most_blocks), bytes,
-                                 int64_t{0});
+  return Tilings<S, T>::dispatch(Tilings<S, T>::columns_for(m, rows, 1), bytes, int64_t{0});
 }
 
 /// Tiles of options.tuning.columns rows of x, or of as many as fit m.

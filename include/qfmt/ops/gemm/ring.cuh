@@ -59,20 +59,15 @@ class Ring {
   __device__ uint8_t* place(Turn const& turn) const { return at(turn.place()); }
   __device__ ptx::Barrier* filled(Turn const& turn) const { return full(turn.place()); }
 
-  /// The place of a turn, once it is full. Called by every thread of a warp.
-  __device__ uint8_t* take(Turn const& turn) const {
-    ptx::wait(full(turn.place()), turn.parity());
-    return at(turn.place());
-  }
-
   /// Whether it is full already; to ask early, while there is other work to do.
   __device__ bool is_full(Turn const& turn) const {
     return ptx::try_wait(full(turn.place()), turn.parity());
   }
 
-  /// The same once it is full, `asked` being what is_full said before.
-  __device__ uint8_t* take(Turn const& turn, bool asked) const {
-    if (!asked) ptx::wait(full(turn.place()), turn.parity());
+  /// The place of a turn, once it is full; `is_there`: what is_full said before. Called by every
+  /// thread of a warp.
+  __device__ uint8_t* take(Turn const& turn, bool is_there = false) const {
+    if (!is_there) ptx::wait(full(turn.place()), turn.parity());
     return at(turn.place());
   }
 

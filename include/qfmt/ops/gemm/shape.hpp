@@ -44,6 +44,21 @@ struct Tuning {
 template <SchemeSpec S>
 inline constexpr int stage_steps = stream::stage_values<S> / step_values;
 
+/// A tile's place among the tiles of y.
+struct TileAt {
+  int row, column;
+};
+
+/// Which tile comes when: bands of `band` row tiles, one after another; within a band all of them
+/// for one column, then for the next, so that what blocks work on at a time shares both operands in
+/// the L2.
+QFMT_HD constexpr TileAt tile_at(int index, int row_tiles, int column_tiles, int band) {
+  int const first = index / (band * column_tiles) * band;
+  int const within = index - first * column_tiles;
+  int const width = row_tiles - first < band ? row_tiles - first : band;
+  return {first + within % width, within / width};
+}
+
 /// Equal places in shared memory; those from `jump_from` on lie `jump` bytes further.
 struct Places {
   int at = 0;

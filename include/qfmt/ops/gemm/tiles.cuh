@@ -23,18 +23,12 @@ struct OutputTile {
   stream::Tile<S> weights;
   int64_t first_m;
 
-  /// Bands of row tiles, one after another; within a band all rows of weights for some rows of x,
-  /// then for the next: what blocks work on at a time shares both operands in the L2.
   template <class Tuning, Element T, int Max>
   __device__ static OutputTile of(stream::Operands<S, T, Max> const& operands, Shape const& shape,
                                   int index) {
-    int const band = index / (shape.band * shape.column_tiles);
-    int const within = index - band * shape.band * shape.column_tiles;
-    int const left = shape.row_tiles - band * shape.band;
-    int const width = left < shape.band ? left : shape.band;
-    int const column = within / width;
-    int const row = band * shape.band + within - column * width;
-    return {stream::Tile<S>::of(operands, row, Tuning::rows), int64_t{column} * Tuning::columns};
+    TileAt const at = tile_at(index, shape.row_tiles, shape.column_tiles, shape.band);
+    return {stream::Tile<S>::of(operands, at.row, Tuning::rows),
+            int64_t{at.column} * Tuning::columns};
   }
 };
 

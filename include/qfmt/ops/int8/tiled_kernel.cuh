@@ -23,16 +23,9 @@ struct TilePlace {
   int row;      // of the weights
   int first_m;  // row of x
 
-  /// Bands of row tiles, one after another; within a band all rows of weights for some rows of x,
-  /// then for the next: what blocks work on at a time shares both operands in the L2.
   __device__ static TilePlace of(TiledShape const& shape, int index, int columns) {
-    int const band = index / (shape.band * shape.column_tiles);
-    int const within = index - band * shape.band * shape.column_tiles;
-    int const left = shape.row_tiles - band * shape.band;
-    int const width = left < shape.band ? left : shape.band;
-    int const column = within / width;
-    int const row = band * shape.band + within - column * width;
-    return {row * tile_rows, column * columns};
+    auto const at = gemm::tile_at(index, shape.row_tiles, shape.column_tiles, shape.band);
+    return {at.row * tile_rows, at.column * columns};
   }
 };
 

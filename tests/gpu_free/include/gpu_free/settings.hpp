@@ -54,6 +54,18 @@ class Seeded {
   Settings kept_;
 };
 
+/// Blocks run in ascending order to the end of its scope, whatever the seed.
+class BlocksInOrder {
+ public:
+  BlocksInOrder() : kept_(settings().keeps_block_order) { settings().keeps_block_order = true; }
+  ~BlocksInOrder() { settings().keeps_block_order = kept_; }
+  BlocksInOrder(BlocksInOrder const&) = delete;
+  BlocksInOrder& operator=(BlocksInOrder const&) = delete;
+
+ private:
+  bool kept_;
+};
+
 /// Runs `body` under seeds 0 .. count - 1.
 template <class Body>
 void for_each_seed(std::uint64_t count, Body&& body) {

@@ -14,13 +14,10 @@ inline uint32_t cluster_size() { return gpu_free::cluster_size(); }
 inline void arrive_cluster(GPU_FREE_SITE) { gpu_free::arrive_cluster(site); }
 inline void wait_cluster(GPU_FREE_SITE) { gpu_free::wait_cluster(site); }
 
-inline float load_remote(float const* p, uint32_t rank, GPU_FREE_SITE) {
-  return *reinterpret_cast<float const*>(gpu_free::map_shared(const_cast<float*>(p), rank, site));
-}
-
-inline int32_t load_remote(int32_t const* p, uint32_t rank, GPU_FREE_SITE) {
-  return *reinterpret_cast<int32_t const*>(
-      gpu_free::map_shared(const_cast<int32_t*>(p), rank, site));
+template <class Word>
+Word load_remote(Word const* p, uint32_t rank, GPU_FREE_SITE) {
+  static_assert(sizeof(Word) == 4);
+  return *reinterpret_cast<Word const*>(gpu_free::map_shared(const_cast<Word*>(p), rank, site));
 }
 
 inline void store_remote(float* p, uint32_t rank, float value, GPU_FREE_SITE) {
